@@ -1,1 +1,38 @@
-//! placeholder
+//! What an export is, and what may be done with it.
+//!
+//! This room holds the words of Outhaul (export, query, attempt, lease, artifact, manifest,
+//! catalog, tenant, credential, policy), the rules between them, the use cases that every API
+//! shares, and the ports through which the other rooms are reached. It does no I/O, reads no clock
+//! it was not given, and knows no vendor, no SQL and no file format's bytes.
+//!
+//! Where to look:
+//! * [`catalog`] and [`query`]: what may be exported and how one asks for it;
+//! * [`spec`], [`export`], [`lease`], [`manifest`]: the life of an export;
+//! * [`principal`], [`policy`], [`limits`]: who may do how much;
+//! * [`ports`]: what the rooms around this one must offer;
+//! * [`service`]: the use cases, one file each.
+
+pub mod access;
+pub mod catalog;
+pub mod clock;
+pub mod error;
+pub mod export;
+pub mod flow;
+pub mod format;
+pub mod id;
+pub mod lease;
+pub mod limits;
+pub mod manifest;
+pub mod policy;
+pub mod ports;
+pub mod principal;
+pub mod query;
+pub mod service;
+pub mod spec;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, ErrorKind, Result};
+pub use id::{ArtifactId, ExportId};
+pub use service::Exports;

@@ -1,0 +1,225 @@
+//! What may be exported: objects, their fields, and the relations between them.
+//!
+//! A catalog is written by the operator (see [`raw`]), checked once ([`Catalog::check`]) and read
+//! by everybody: dialects describe it, queries are resolved against it, the engine scans what it
+//! names. What it lists can be exported, and nothing else can.
+//!
+//! Names are matched without regard to case and come back in the catalog's own case.
+
+pub mod raw;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ErrorKind, Result};
+
+/// A checked catalog.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    objects: Vec<Arc<Object>>,
+    by_name: HashMap<String, usize>,
+}
+
+/// A thing that may be exported: a table with an API name.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// API name, singular, such as `Invoice`.
+    pub name: String,
+    /// API name, plural, such as `Invoices`.
+    pub plural: String,
+    /// Name for people.
+    pub label: String,
+    /// Where its rows are.
+    pub table: TableRef,
+    /// API names of the fields that identify a row, in order.
+    pub key: Vec<String>,
+    /// Physical column that says whose a row is.
+    pub tenant_column: String,
+    /// API name of the field with the time of creation.
+    pub created: Option<String>,
+    /// API name of the field with the time of the last change.
+    pub updated: Option<String>,
+    /// Physical column that marks a deleted row: a boolean that is true, or a time that is set.
+    pub deleted_column: Option<String>,
+    /// Physical column with the row's entity, for tenants that have several.
+    pub entity_column: Option<String>,
+    /// Physical column with the row's organisation, for tenants that have several.
+    pub org_column: Option<String>,
+    /// Fields in the order in which `*` lists them.
+    pub fields: Vec<Field>,
+    /// Relations to other objects.
+    pub relations: Vec<Relation>,
+    field_index: HashMap<String, usize>,
+    relation_index: HashMap<String, usize>,
+}
+
+/// Where an object's rows are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableRef {
+    /// Name of a configured source.
+    pub source: String,
+    /// Name of the table in it: for files, a path relative to the source's root.
+    pub table: String,
+}
+
+/// A field of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// API name.
+    pub name: String,
+    /// Physical column.
+    pub column: String,
+    /// Name for people.
+    pub label: String,
+    /// What its values are.
+    pub field_type: FieldType,
+    /// Whether a value may be missing.
+    pub nullable: bool,
+    /// Left out of `*`; exported only when named.
+    pub optional: bool,
+    /// Masked unless the export seals it to the tenant's key; never filtered, grouped or sorted by.
+    pub sensitive: bool,
+    /// Refers to a file whose content may be exported too.
+    pub file: bool,
+    /// An amount of money; holds the API name of the field with its currency.
+    pub currency_field: Option<String>,
+    /// The values it may have, where they are a closed list.
+    pub values: Vec<String>,
+}
+
+/// What the values of a field are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldType {
+    /// Text.
+    Text,
+    /// Whole numbers of at most 64 bits.
+    Integer,
+    /// Exact numbers.
+    Decimal,
+    /// Binary floating point numbers.
+    Float,
+    /// True or false.
+    Boolean,
+    /// A calendar date.
+    Date,
+    /// A moment.
+    Timestamp,
+    /// A time of day.
+    Time,
+    /// Bytes.
+    Binary,
+    /// A nested value.
+    Json,
+}
+
+impl FieldType {
+    /// Whether values can be added up.
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Integer | Self::Decimal | Self::Float)
+    }
+}
+
+/// A named way from a row of one object to rows of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// API name, such as `BillToContact`.
+    pub name: String,
+    /// Name for people.
+    pub label: String,
+    /// API name of the target object.
+    pub target: String,
+    /// Pairs of physical columns: here, there.
+    pub columns: Vec<(String, String)>,
+    /// How many rows there may be on the other side.
+    pub cardinality: Cardinality,
+}
+
+/// How many rows a relation leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cardinality {
+    /// At most one.
+    ToOne,
+    /// Any number.
+    ToMany,
+}
+
+impl Catalog {
+    /// All objects, in the operator's order.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.iter()
+    }
+
+    /// The object of that name (singular; any case).
+    pub fn object(&self, name: &str) -> Option<&Arc<Object>> {
+        self.by_name.get(&folded(name)).map(|&at| &self.objects[at])
+    }
+
+    /// The object of that plural name (any case).
+    pub fn object_by_plural(&self, plural: &str) -> Option<&Arc<Object>> {
+        self.objects.iter().find(|object| object.plural.eq_ignore_ascii_case(plural))
+    }
+
+    /// The object of that name.
+    ///
+    /// # Errors
+    /// `UnknownObject`, with the nearest known name as a hint.
+    pub fn require(&self, name: &str) -> Result<&Arc<Object>> {
+        self.object(name).ok_or_else(|| {
+            let hint = hint(name, self.objects.iter().map(|object| object.name.as_str()));
+            Error::new(
+                ErrorKind::UnknownObject { name: name.to_owned() },
+                format!("there is no object named {name}{hint}"),
+            )
+        })
+    }
+}
+
+impl Object {
+    /// The field of that name (any case).
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.field_index.get(&folded(name)).map(|&at| &self.fields[at])
+    }
+
+    /// The relation of that name (any case).
+    pub fn relation(&self, name: &str) -> Option<&Relation> {
+        self.relation_index.get(&folded(name)).map(|&at| &self.relations[at])
+    }
+
+    /// The field of that name.
+    ///
+    /// # Errors
+    /// `UnknownField`, with the nearest known name as a hint.
+    pub fn require_field(&self, name: &str) -> Result<&Field> {
+        self.field(name).ok_or_else(|| {
+            let hint = hint(name, self.fields.iter().map(|field| field.name.as_str()));
+            Error::new(
+                ErrorKind::UnknownField { name: name.to_owned() },
+                format!("there is no field named {name} in {}{hint}", self.name),
+            )
+        })
+    }
+
+    /// The fields that `*` stands for.
+    pub fn default_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| !field.optional)
+    }
+}
+
+/// ` (did you mean X?)` with the nearest of the known names, or nothing where none is near.
+pub fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let name = folded(name);
+    let nearest = known.map(|known| (strsim::jaro_winkler(&name, &folded(known)), known));
+    match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((score, known)) if score >= 0.8 => format!(" (did you mean {known}?)"),
+        _ => String::new(),
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}

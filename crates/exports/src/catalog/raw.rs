@@ -1,0 +1,379 @@
+//! The catalog as it is written in the configuration file, and its check.
+//!
+//! Everything that can be left out has a default: labels from names, columns from API names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cardinality, Catalog, Field, FieldType, Object, Relation, TableRef, folded, hint};
+use crate::{Error, Result};
+
+/// One `[[catalog.objects]]` section.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawObject {
+    /// API name, singular, such as `Invoice`.
+    pub name: String,
+    /// API name, plural; the name with an `s` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plural: Option<String>,
+    /// Name for people; made from the name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Name of the source its rows come from.
+    pub source: String,
+    /// Table in the source; for files, a path below the source's root. The name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// API names of the fields that identify a row.
+    pub key: Vec<String>,
+    /// Column that says whose a row is; every read is bound to it.
+    pub tenant_column: String,
+    /// Field with the time of creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// Field with the time of the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<String>,
+    /// Column that marks a deleted row: a true boolean, or a time that is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_column: Option<String>,
+    /// Column with the row's entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_column: Option<String>,
+    /// Column with the row's organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_column: Option<String>,
+    /// The fields, in the order of `*`.
+    pub fields: Vec<RawField>,
+    /// Ways to other objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<RawRelation>,
+}
+
+/// One field of an object.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawField {
+    /// API name.
+    pub name: String,
+    /// Physical column; the name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Name for people; made from the name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What its values are.
+    #[serde(rename = "type")]
+    pub field_type: FieldType,
+    /// Whether a value may be missing (default true).
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub nullable: bool,
+    /// Left out of `*`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+    /// Masked unless sealed to the tenant's key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sensitive: bool,
+    /// Refers to a file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub file: bool,
+    /// For an amount of money: the field with its currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency_field: Option<String>,
+    /// The values it may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+/// One relation of an object.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRelation {
+    /// API name.
+    pub name: String,
+    /// Name for people; made from the name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// API name of the target object.
+    pub target: String,
+    /// Columns here and there: `{ "AccountId" = "Id" }`.
+    pub columns: std::collections::BTreeMap<String, String>,
+    /// How many rows there may be on the other side (default `to_one`).
+    #[serde(default = "to_one")]
+    pub cardinality: Cardinality,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+fn to_one() -> Cardinality {
+    Cardinality::ToOne
+}
+
+impl Catalog {
+    /// Checks what the operator wrote.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the object and what is wrong with it: a name given twice, a name that is
+    /// not a word, a key, created, updated, currency or relation that leads nowhere.
+    pub fn check(raw: Vec<RawObject>) -> Result<Self> {
+        let mut catalog = Self::default();
+        for object in raw {
+            let object = check_object(object)?;
+            let at = catalog.objects.len();
+            if catalog.by_name.insert(folded(&object.name), at).is_some() {
+                return Err(wrong(&object.name, "its name is given twice"));
+            }
+            catalog.objects.push(Arc::new(object));
+        }
+        for object in &catalog.objects {
+            for relation in &object.relations {
+                if catalog.object(&relation.target).is_none() {
+                    let hint =
+                        hint(&relation.target, catalog.objects.iter().map(|o| o.name.as_str()));
+                    let what = format!(
+                        "relation {} leads to {}, which is not in the catalog{hint}",
+                        relation.name, relation.target
+                    );
+                    return Err(wrong(&object.name, &what));
+                }
+            }
+        }
+        Ok(catalog)
+    }
+}
+
+fn check_object(raw: RawObject) -> Result<Object> {
+    let name = raw.name;
+    check_word(&name, &name)?;
+    let fields: Vec<Field> = raw.fields.into_iter().map(check_field).collect();
+    let relations: Vec<Relation> = raw.relations.into_iter().map(check_relation).collect();
+    let field_index = index(&name, fields.iter().map(|field| &field.name))?;
+    let relation_index = index(&name, relations.iter().map(|relation| &relation.name))?;
+    if fields.is_empty() {
+        return Err(wrong(&name, "it has no fields"));
+    }
+    for relation in &relations {
+        if relation.columns.is_empty() {
+            return Err(wrong(&name, &format!("relation {} has no columns", relation.name)));
+        }
+        if field_index.contains_key(&folded(&relation.name)) {
+            return Err(wrong(&name, &format!("{} is a field and a relation", relation.name)));
+        }
+    }
+    let mut object = Object {
+        plural: raw.plural.unwrap_or_else(|| format!("{name}s")),
+        label: raw.label.unwrap_or_else(|| label_of(&name)),
+        table: TableRef { source: raw.source, table: raw.table.unwrap_or_else(|| name.clone()) },
+        key: raw.key,
+        tenant_column: raw.tenant_column,
+        created: raw.created,
+        updated: raw.updated,
+        deleted_column: raw.deleted_column,
+        entity_column: raw.entity_column,
+        org_column: raw.org_column,
+        fields,
+        relations,
+        field_index,
+        relation_index,
+        name,
+    };
+    resolve_field_names(&mut object)?;
+    Ok(object)
+}
+
+/// Brings every mention of a field to its canonical case, or says that there is no such field.
+fn resolve_field_names(object: &mut Object) -> Result<()> {
+    let canonical = |role: &str, name: &str| match object.field(name) {
+        Some(field) => Ok(field.name.clone()),
+        None => {
+            let hint = hint(name, object.fields.iter().map(|field| field.name.as_str()));
+            Err(wrong(&object.name, &format!("{role} names {name}, which is no field of it{hint}")))
+        }
+    };
+    let key = object.key.iter().map(|name| canonical("key", name)).collect::<Result<Vec<_>>>()?;
+    if key.is_empty() {
+        return Err(wrong(&object.name, "it has no key"));
+    }
+    let created = object.created.as_deref().map(|n| canonical("created", n)).transpose()?;
+    let updated = object.updated.as_deref().map(|n| canonical("updated", n)).transpose()?;
+    let currencies = object
+        .fields
+        .iter()
+        .map(|f| f.currency_field.as_deref().map(|n| canonical("currency_field", n)).transpose())
+        .collect::<Result<Vec<_>>>()?;
+    object.key = key;
+    object.created = created;
+    object.updated = updated;
+    for (field, currency) in object.fields.iter_mut().zip(currencies) {
+        field.currency_field = currency;
+    }
+    Ok(())
+}
+
+fn check_field(raw: RawField) -> Field {
+    Field {
+        column: raw.column.unwrap_or_else(|| raw.name.clone()),
+        label: raw.label.unwrap_or_else(|| label_of(&raw.name)),
+        field_type: raw.field_type,
+        nullable: raw.nullable,
+        optional: raw.optional,
+        sensitive: raw.sensitive,
+        file: raw.file,
+        currency_field: raw.currency_field,
+        values: raw.values,
+        name: raw.name,
+    }
+}
+
+fn check_relation(raw: RawRelation) -> Relation {
+    Relation {
+        label: raw.label.unwrap_or_else(|| label_of(&raw.name)),
+        target: raw.target,
+        columns: raw.columns.into_iter().collect(),
+        cardinality: raw.cardinality,
+        name: raw.name,
+    }
+}
+
+fn index<'a>(
+    object: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<HashMap<String, usize>> {
+    let mut index = HashMap::new();
+    for (at, name) in names.enumerate() {
+        check_word(object, name)?;
+        if index.insert(folded(name), at).is_some() {
+            return Err(wrong(object, &format!("{name} is given twice")));
+        }
+    }
+    Ok(index)
+}
+
+/// A name is a letter or underscore and then letters, digits and underscores, at most 128 in all:
+/// every query language and file header can then carry it unquoted.
+fn check_word(object: &str, name: &str) -> Result<()> {
+    let mut letters = name.bytes();
+    let first = letters.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if first && letters.all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.len() <= 128 {
+        return Ok(());
+    }
+    let what = format!(
+        "{name:?} is not a name: use a letter, then letters, digits and underscores, at most 128"
+    );
+    Err(wrong(object, &what))
+}
+
+fn wrong(object: &str, what: &str) -> Error {
+    Error::invalid(format!("catalog.objects.{object}"), format!("object {object}: {what}"))
+}
+
+/// `BillToContact` becomes `Bill To Contact`, `created_at` becomes `Created At`.
+fn label_of(name: &str) -> String {
+    let mut label = String::with_capacity(name.len() + 4);
+    let mut previous = ' ';
+    for c in name.chars() {
+        let c = if c == '_' { ' ' } else { c };
+        let starts_word = c.is_ascii_uppercase() && previous.is_ascii_lowercase();
+        if starts_word {
+            label.push(' ');
+        }
+        label.push(if previous == ' ' { c.to_ascii_uppercase() } else { c });
+        previous = c;
+    }
+    label.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str) -> RawObject {
+        RawObject {
+            name: name.into(),
+            plural: None,
+            label: None,
+            source: "main".into(),
+            table: None,
+            key: vec!["id".into()],
+            tenant_column: "tenant".into(),
+            created: None,
+            updated: None,
+            deleted_column: None,
+            entity_column: None,
+            org_column: None,
+            fields: vec![field("Id")],
+            relations: vec![],
+        }
+    }
+
+    fn field(name: &str) -> RawField {
+        RawField {
+            name: name.into(),
+            column: None,
+            label: None,
+            field_type: FieldType::Text,
+            nullable: true,
+            optional: false,
+            sensitive: false,
+            file: false,
+            currency_field: None,
+            values: vec![],
+        }
+    }
+
+    #[test]
+    fn names_come_back_in_the_catalogs_case() {
+        let catalog = Catalog::check(vec![object("Account")]).expect("a good catalog");
+        let account = catalog.require("ACCOUNT").expect("any case");
+        assert_eq!((account.name.as_str(), account.plural.as_str()), ("Account", "Accounts"));
+        assert_eq!(account.key, ["Id"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let catalog = Catalog::check(vec![object("Account")]).expect("a good catalog");
+        let error = catalog.require("Acount").expect_err("a misspelt name");
+        assert_eq!(error.to_string(), "there is no object named Acount (did you mean Account?)");
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_refused() {
+        type Spoil = fn(&mut RawObject);
+        let cases: [(Spoil, &str); 5] = [
+            (|o| o.key = vec!["Nr".into()], "key names Nr"),
+            (|o| o.updated = Some("Changed".into()), "updated names Changed"),
+            (|o| o.fields.push(field("id")), "id is given twice"),
+            (|o| o.fields.push(field("a b")), "\"a b\" is not a name"),
+            (|o| o.fields.clear(), "it has no fields"),
+        ];
+        for (spoil, text) in cases {
+            let mut raw = object("Account");
+            spoil(&mut raw);
+            let error = Catalog::check(vec![raw]).expect_err(text);
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn labels_are_made_from_names() {
+        assert_eq!(label_of("BillToContact"), "Bill To Contact");
+        assert_eq!(label_of("created_at"), "Created At");
+        assert_eq!(label_of("MRR"), "MRR");
+    }
+}

@@ -1,0 +1,82 @@
+//! Every number that bounds the system and is not a policy, with its unit, in one place.
+
+use std::time::Duration;
+
+// Queries.
+
+/// Characters of a query's text in any language.
+pub const QUERY_CHARS_MAX: usize = 20_000;
+/// Queries of one export.
+pub const QUERIES_MAX: usize = 50;
+/// Columns of one result.
+pub const COLUMNS_MAX: usize = 2_000;
+/// Keys of a grouping.
+pub const GROUP_BY_MAX: usize = 50;
+/// Keys of an order.
+pub const ORDER_BY_MAX: usize = 50;
+/// Relations followed in one path.
+pub const RELATION_DEPTH_MAX: usize = 4;
+/// Terms joined by one AND, OR, or arithmetic chain. DataFusion overflows its stack at 2,000.
+pub const CHAIN_TERMS_MAX: usize = 500;
+/// Conditions or parentheses inside each other.
+pub const NESTING_MAX: usize = 50;
+/// Values of one IN list.
+pub const IN_LIST_MAX: usize = 10_000;
+/// Bytes of a LIKE pattern.
+pub const PATTERN_BYTES_MAX: usize = 4_096;
+/// Rows of a preview.
+pub const PREVIEW_ROWS_MAX: u64 = 100;
+/// Bytes of a preview's answer.
+pub const PREVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+// Exports.
+
+/// Characters of an export's label.
+pub const LABEL_CHARS_MAX: usize = 255;
+/// Characters of an export's description.
+pub const DESCRIPTION_CHARS_MAX: usize = 4_000;
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_KEY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Exports listed on one page.
+pub const PAGE_MAX: u32 = 200;
+/// Warnings kept on one export; further ones are counted.
+pub const WARNINGS_MAX: usize = 100;
+/// Characters of a failure's text.
+pub const FAILURE_CHARS_MAX: usize = 1_000;
+
+// Attempts.
+
+/// Slot crashes under one export before it fails with `worker_crashed`.
+pub const CRASHES_MAX: u32 = 3;
+/// Attempts of one export that end in an error that may pass, before it fails.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// Times an export may lose its worker to a death of the whole process.
+pub const RESCUES_MAX: u32 = 1_000;
+/// First pause before a failed attempt is repeated; it doubles each time.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// The longest such pause.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
+
+// Access.
+
+/// How long an access token is valid.
+pub const TOKEN_TTL: Duration = Duration::from_secs(3_600);
+/// The default life of a download link.
+pub const LINK_TTL: Duration = Duration::from_secs(900);
+/// The longest life of a download link.
+pub const LINK_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Live links of one artifact.
+pub const LINKS_MAX: u32 = 100;
+
+// Requests.
+
+/// Bytes of a request's body after decompression.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Nesting of a request's JSON.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Keys in all objects of a request's JSON.
+pub const JSON_KEYS_MAX: usize = 1_000;
+/// Bytes of a request's URI.
+pub const URI_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,78 @@
+//! The limits of a dialect or a tenant, as a row of numbers. One mechanism serves every dialect.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an export is held to. It is copied onto the export when it is created, so that a later
+/// change of the configuration does not change a promise already made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Exports that may be queued or running at once, per tenant and dialect; none: any number.
+    pub active_max: Option<u32>,
+    /// Exports that may run at once, per tenant and dialect; none: the workers decide.
+    pub running_max: Option<u32>,
+    /// Seconds a run may take; none: any time.
+    pub run_secs_max: Option<u64>,
+    /// Seconds a file is kept after its export completed.
+    pub file_kept_secs: u64,
+    /// Seconds the record is kept after the export was created.
+    pub record_kept_secs: u64,
+    /// Queries of one export.
+    pub queries_max: u32,
+}
+
+/// Changes to a policy, for a dialect or a tenant; what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChange {
+    /// Exports that may be queued or running at once (0: any number).
+    pub active_max: Option<u32>,
+    /// Exports that may run at once (0: the workers decide).
+    pub running_max: Option<u32>,
+    /// Seconds a run may take (0: any time).
+    pub run_secs_max: Option<u64>,
+    /// Seconds a file is kept after its export completed.
+    pub file_kept_secs: Option<u64>,
+    /// Seconds the record is kept after the export was created.
+    pub record_kept_secs: Option<u64>,
+    /// Queries of one export.
+    pub queries_max: Option<u32>,
+}
+
+impl Policy {
+    /// The policy with a change laid over it.
+    #[must_use]
+    pub fn with(mut self, change: &PolicyChange) -> Self {
+        let none_if_zero = |n: u32| (n > 0).then_some(n);
+        if let Some(n) = change.active_max {
+            self.active_max = none_if_zero(n);
+        }
+        if let Some(n) = change.running_max {
+            self.running_max = none_if_zero(n);
+        }
+        if let Some(n) = change.run_secs_max {
+            self.run_secs_max = (n > 0).then_some(n);
+        }
+        self.file_kept_secs = change.file_kept_secs.unwrap_or(self.file_kept_secs);
+        self.record_kept_secs = change.record_kept_secs.unwrap_or(self.record_kept_secs);
+        self.queries_max = change.queries_max.unwrap_or(self.queries_max);
+        self
+    }
+
+    /// How long a run may take.
+    pub fn run_max(&self) -> Option<Duration> {
+        self.run_secs_max.map(Duration::from_secs)
+    }
+}
+
+/// Hours in seconds.
+pub const fn hours(n: u64) -> u64 {
+    n * 3600
+}
+
+/// Days in seconds.
+pub const fn days(n: u64) -> u64 {
+    n * 24 * 3600
+}

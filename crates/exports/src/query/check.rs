@@ -1,0 +1,274 @@
+//! The check of a [`Select`] against the catalog: every name resolves, every comparison is between
+//! things that compare, nothing sensitive is searched, and no chain or nesting passes its cap.
+//!
+//! A dialect resolves names itself, in its own error words; this check stands behind all of them,
+//! so that no dialect can forget a rule.
+
+use super::{Aggregate, Column, Condition, DatePart, Expr, Literal, Path, Protection, Select};
+use crate::catalog::{Cardinality, Catalog, Field, FieldType, Object};
+use crate::limits;
+use crate::{Error, ErrorKind, Result};
+
+/// The type of a value in a query.
+pub type ExprType = Option<FieldType>;
+
+impl Select {
+    /// Checks the query against the catalog.
+    ///
+    /// # Errors
+    /// `UnknownObject`, `UnknownField`, or `Invalid` with the part of the query that is wrong.
+    pub fn check(&self, catalog: &Catalog) -> Result<()> {
+        let scope = Scope { catalog, base: catalog.require(&self.object)? };
+        if self.columns.is_empty() {
+            return Err(Error::invalid("columns", "the query selects nothing"));
+        }
+        cap("columns", self.columns.len(), limits::COLUMNS_MAX)?;
+        cap("group by", self.group_by.len(), limits::GROUP_BY_MAX)?;
+        cap("order by", self.order_by.len(), limits::ORDER_BY_MAX)?;
+        for column in &self.columns {
+            scope.check_column(column)?;
+        }
+        for expr in &self.group_by {
+            scope.searched("group by", expr)?;
+        }
+        for order in &self.order_by {
+            scope.searched("order by", &order.expr)?;
+        }
+        for (place, condition) in [("where", &self.filter), ("having", &self.having)] {
+            if let Some(condition) = condition {
+                scope.check_condition(place, condition, 0)?;
+            }
+        }
+        if let Some(filter) = &self.filter
+            && condition_has_aggregate(filter)
+        {
+            return Err(Error::invalid("where", "an aggregate cannot stand in a where clause"));
+        }
+        if self.is_aggregate() || self.having.is_some() {
+            self.check_grouping()?;
+        }
+        Ok(())
+    }
+
+    fn check_grouping(&self) -> Result<()> {
+        let ungrouped = |expr: &Expr| match expr {
+            Expr::Aggregate { .. } | Expr::Literal(_) => false,
+            other => !self.group_by.contains(other),
+        };
+        if let Some(column) = self.columns.iter().find(|column| ungrouped(&column.expr)) {
+            let text = format!("column {} is neither grouped nor aggregated", column.label);
+            return Err(Error::invalid("columns", text));
+        }
+        if self.order_by.iter().any(|order| ungrouped(&order.expr)) {
+            return Err(Error::invalid("order by", "a key is neither grouped nor aggregated"));
+        }
+        Ok(())
+    }
+}
+
+struct Scope<'a> {
+    catalog: &'a Catalog,
+    base: &'a Object,
+}
+
+impl<'a> Scope<'a> {
+    /// Follows a path to its field.
+    fn field(&self, path: &Path) -> Result<&'a Field> {
+        cap("path", path.relations.len(), limits::RELATION_DEPTH_MAX)?;
+        let mut object = self.base;
+        for name in &path.relations {
+            let relation = object.relation(name).ok_or_else(|| unknown_field(path))?;
+            if relation.cardinality == Cardinality::ToMany {
+                let text = format!("{name} leads to many rows; query {} instead", relation.target);
+                return Err(Error::invalid(path.to_string(), text));
+            }
+            object = self.catalog.require(&relation.target)?;
+        }
+        if path.relations.is_empty() {
+            return object.require_field(&path.field);
+        }
+        object.field(&path.field).ok_or_else(|| unknown_field(path))
+    }
+
+    fn check_column(&self, column: &Column) -> Result<()> {
+        if let Expr::Field(path) = &column.expr {
+            let field = self.field(path)?;
+            if field.sensitive && column.protection == Protection::Plain {
+                let text = format!("{path} is sensitive and must be masked or sealed");
+                return Err(Error::invalid(path.to_string(), text));
+            }
+            return Ok(());
+        }
+        self.searched("select", &column.expr).map(|_| ())
+    }
+
+    /// The type of an expression that shows, or decides on, more than a protected value would:
+    /// no sensitive field may stand in it.
+    fn searched(&self, place: &str, expr: &Expr) -> Result<ExprType> {
+        Ok(match expr {
+            Expr::Field(path) => {
+                let field = self.field(path)?;
+                if field.sensitive {
+                    let text = format!("{path} is sensitive and cannot be used in {place}");
+                    return Err(Error::invalid(path.to_string(), text));
+                }
+                Some(field.field_type)
+            }
+            Expr::Literal(literal) => literal.literal_type(),
+            Expr::Aggregate { function, of, .. } => {
+                let of = match of {
+                    Some(of) if of.has_aggregate() => {
+                        return Err(Error::invalid(place, "an aggregate of an aggregate"));
+                    }
+                    Some(of) => self.searched(place, of)?,
+                    None => None,
+                };
+                self.aggregate_type(place, *function, of)?
+            }
+            Expr::DatePart { part, of, .. } => match (self.searched(place, of)?, part) {
+                (None | Some(FieldType::Date | FieldType::Timestamp), DatePart::Date) => {
+                    Some(FieldType::Date)
+                }
+                (None | Some(FieldType::Date | FieldType::Timestamp), _) => {
+                    Some(FieldType::Integer)
+                }
+                (Some(other), _) => {
+                    let text = format!("a part of a date is asked of a {}", other.name());
+                    return Err(Error::invalid(place, text));
+                }
+            },
+            Expr::Convert { amount, currency, .. } => {
+                self.searched(place, currency)?;
+                match self.searched(place, amount)? {
+                    Some(found) if !found.is_numeric() => {
+                        let text = format!("a {} is no amount of money", found.name());
+                        return Err(Error::invalid(place, text));
+                    }
+                    _ => Some(FieldType::Decimal),
+                }
+            }
+            Expr::Coalesce(list) => {
+                let mut first = None;
+                for expr in list {
+                    first = first.or(self.searched(place, expr)?);
+                }
+                first
+            }
+            Expr::IsDeleted => Some(FieldType::Boolean),
+        })
+    }
+
+    fn aggregate_type(&self, place: &str, function: Aggregate, of: ExprType) -> Result<ExprType> {
+        match (function, of) {
+            (Aggregate::Count, _) => Ok(Some(FieldType::Integer)),
+            (Aggregate::Min | Aggregate::Max, of) => Ok(of),
+            (Aggregate::Sum | Aggregate::Avg, Some(of)) if !of.is_numeric() => {
+                let text = format!("sum and avg work on numbers, not on a {}", of.name());
+                Err(Error::invalid(place, text))
+            }
+            (Aggregate::Sum | Aggregate::Avg, of) => Ok(of),
+        }
+    }
+
+    fn check_condition(&self, place: &str, condition: &Condition, depth: usize) -> Result<()> {
+        cap("nesting of conditions", depth, limits::NESTING_MAX)?;
+        match condition {
+            Condition::Compare { left, right, .. } => {
+                let (left, right) = (self.searched(place, left)?, self.searched(place, right)?);
+                comparable(place, left, right)
+            }
+            Condition::In { expr, list, .. } => {
+                cap("in list", list.len(), limits::IN_LIST_MAX)?;
+                let left = self.searched(place, expr)?;
+                list.iter().try_for_each(|item| comparable(place, left, item.literal_type()))
+            }
+            Condition::IsNull { expr, .. } => self.searched(place, expr).map(|_| ()),
+            Condition::Like { expr, pattern, .. } => {
+                cap("pattern", pattern.len(), limits::PATTERN_BYTES_MAX)?;
+                match self.searched(place, expr)? {
+                    None | Some(FieldType::Text) => Ok(()),
+                    Some(other) => {
+                        let text = format!("like works on text, not on a {}", other.name());
+                        Err(Error::invalid(place, text))
+                    }
+                }
+            }
+            Condition::And(terms) | Condition::Or(terms) => {
+                cap("terms of one condition", terms.len(), limits::CHAIN_TERMS_MAX)?;
+                terms.iter().try_for_each(|term| self.check_condition(place, term, depth + 1))
+            }
+            Condition::Not(inner) => self.check_condition(place, inner, depth + 1),
+        }
+    }
+}
+
+impl FieldType {
+    /// The type's name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "whole number",
+            Self::Decimal => "decimal",
+            Self::Float => "number",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Time => "time of day",
+            Self::Binary => "binary value",
+            Self::Json => "nested value",
+        }
+    }
+}
+
+impl Literal {
+    /// Its type; `None` for null, which compares with everything.
+    pub fn literal_type(&self) -> ExprType {
+        Some(match self {
+            Self::Null => return None,
+            Self::Boolean(_) => FieldType::Boolean,
+            Self::Integer(_) => FieldType::Integer,
+            Self::Decimal(_) => FieldType::Decimal,
+            Self::Text(_) => FieldType::Text,
+            Self::Date(_) => FieldType::Date,
+            Self::Timestamp(_) => FieldType::Timestamp,
+        })
+    }
+}
+
+fn comparable(place: &str, left: ExprType, right: ExprType) -> Result<()> {
+    use FieldType::{Date, Timestamp};
+    let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
+    let same = left == right
+        || (left.is_numeric() && right.is_numeric())
+        || matches!((left, right), (Date, Timestamp) | (Timestamp, Date));
+    if same {
+        return Ok(());
+    }
+    let text = format!("a {} is compared with a {}", left.name(), right.name());
+    Err(Error::invalid(place, text))
+}
+
+fn condition_has_aggregate(condition: &Condition) -> bool {
+    match condition {
+        Condition::Compare { left, right, .. } => left.has_aggregate() || right.has_aggregate(),
+        Condition::In { expr, .. }
+        | Condition::IsNull { expr, .. }
+        | Condition::Like { expr, .. } => expr.has_aggregate(),
+        Condition::And(terms) | Condition::Or(terms) => terms.iter().any(condition_has_aggregate),
+        Condition::Not(inner) => condition_has_aggregate(inner),
+    }
+}
+
+fn unknown_field(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::UnknownField { name: path.to_string() },
+        format!("there is no field named {path}"),
+    )
+}
+
+fn cap(what: &str, count: usize, most: usize) -> Result<()> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(what, format!("{what}: {count} given, at most {most} allowed")))
+}

@@ -1,0 +1,140 @@
+//! The use cases, shared by every dialect, the console and the command line's server calls.
+//!
+//! A dialect authenticates with [`Exports::authenticate`], turns its request into an
+//! [`crate::spec::ExportSpec`], and calls the methods here with the [`Principal`] it was given.
+//! Every method checks the role, and answers another tenant's things exactly as unknown ones.
+
+mod authenticate;
+mod describe;
+mod download;
+mod inspect;
+mod links;
+mod steer;
+mod submit;
+
+pub use authenticate::{Grant, Presented};
+pub use download::{ByteRange, Download};
+pub use links::IssuedLink;
+pub use submit::Submission;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::Clock;
+use crate::catalog::Catalog;
+use crate::policy::{Policy, PolicyChange};
+use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Planner};
+use crate::principal::{Principal, Role, Tenant, TenantId};
+use crate::{Error, Result};
+
+/// All use cases over one set of ports.
+pub struct Exports {
+    parts: Parts,
+    /// Idempotency keys whose first request is still being answered by this process.
+    in_flight: Mutex<std::collections::HashSet<(String, String)>>,
+}
+
+/// What the use cases stand on.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where exports are remembered.
+    pub jobs: Arc<dyn JobStore>,
+    /// Where credentials, tokens and links are remembered.
+    pub access: Arc<dyn AccessStore>,
+    /// Where the bytes are.
+    pub artifacts: Arc<dyn ArtifactStore>,
+    /// What plans and previews.
+    pub planner: Arc<dyn Planner>,
+    /// What formats there are.
+    pub formats: Arc<dyn Formats>,
+    /// What may be exported.
+    pub catalog: Arc<Catalog>,
+    /// The customers.
+    pub tenants: Arc<Tenants>,
+    /// What each dialect's exports are held to.
+    pub policies: Arc<Policies>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The configured tenants.
+#[derive(Debug, Clone, Default)]
+pub struct Tenants(HashMap<TenantId, Arc<Tenant>>);
+
+impl Tenants {
+    /// From the configuration.
+    pub fn new(tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        Self(tenants.into_iter().map(|tenant| (tenant.id.clone(), Arc::new(tenant))).collect())
+    }
+
+    /// The tenant of that id.
+    pub fn get(&self, id: &TenantId) -> Option<&Arc<Tenant>> {
+        self.0.get(id)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.0.values()
+    }
+}
+
+/// The policies: a dialect's own, then the changes for the dialect, then those for the tenant.
+#[derive(Debug, Clone, Default)]
+pub struct Policies {
+    /// By dialect.
+    pub dialects: HashMap<String, Policy>,
+    /// By tenant and dialect.
+    pub tenants: HashMap<(TenantId, String), PolicyChange>,
+}
+
+impl Policies {
+    /// What an export of that tenant and dialect is held to.
+    ///
+    /// # Errors
+    /// `Internal` for a dialect that is not assembled.
+    pub fn of(&self, tenant: &TenantId, dialect: &str) -> Result<Policy> {
+        let Some(policy) = self.dialects.get(dialect) else {
+            return Err(Error::internal(format!("dialect {dialect} has no policy")));
+        };
+        let change = self.tenants.get(&(tenant.clone(), dialect.to_owned()));
+        Ok(change.map_or_else(|| policy.clone(), |change| policy.clone().with(change)))
+    }
+}
+
+impl Exports {
+    /// The use cases over these ports.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, in_flight: Mutex::default() }
+    }
+
+    /// The time.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.parts.clock.now()
+    }
+
+    /// What formats there are.
+    pub fn formats(&self) -> &Arc<dyn Formats> {
+        &self.parts.formats
+    }
+
+    /// Changes whenever something was stored. A hint: look now and then anyway.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.parts.jobs.changes()
+    }
+
+    /// The principal's tenant, as it is configured.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when the tenant was taken out of the configuration.
+    pub fn tenant(&self, who: &Principal) -> Result<&Arc<Tenant>> {
+        self.parts.tenants.get(&who.tenant).ok_or_else(Error::unauthenticated)
+    }
+}
+
+/// Refuses a principal whose role is below `least`.
+fn require(who: &Principal, least: Role) -> Result<()> {
+    if who.role >= least {
+        return Ok(());
+    }
+    Err(Error::forbidden("this credential's role does not allow that"))
+}

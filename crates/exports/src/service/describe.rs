@@ -1,0 +1,34 @@
+//! What may be exported, and how it would look.
+
+use std::sync::Arc;
+
+use super::{Exports, require};
+use crate::catalog::Catalog;
+use crate::ports::Preview;
+use crate::principal::{Principal, Role};
+use crate::query::Query;
+use crate::{Error, Result, limits};
+
+impl Exports {
+    /// The catalog that the principal may see.
+    pub fn catalog(&self, who: &Principal) -> Result<&Arc<Catalog>> {
+        require(who, Role::Reader)?;
+        Ok(&self.parts.catalog)
+    }
+
+    /// The first rows of a query, without an export.
+    ///
+    /// # Errors
+    /// As for a submission; `Unavailable` when no slot is free in time.
+    pub async fn preview(&self, who: &Principal, query: &Query, rows: u64) -> Result<Preview> {
+        require(who, Role::Reader)?;
+        if !(1..=limits::PREVIEW_ROWS_MAX).contains(&rows) {
+            let text = format!("a preview has 1 to {} rows", limits::PREVIEW_ROWS_MAX);
+            return Err(Error::invalid("rows", text));
+        }
+        if let Query::Select(select) = query {
+            select.check(&self.parts.catalog)?;
+        }
+        self.parts.planner.preview(&who.scope, query, rows).await
+    }
+}

@@ -1,0 +1,51 @@
+//! Look at exports.
+
+use super::{Exports, require};
+use crate::export::Export;
+use crate::ports::{Event, ListFilter};
+use crate::principal::{Principal, Role};
+use crate::{Error, ExportId, Result, limits};
+
+impl Exports {
+    /// One export of the principal's tenant, if `dialect` made it (or of any, when absent).
+    ///
+    /// # Errors
+    /// `NotFound`, also for another tenant's.
+    pub async fn get(
+        &self,
+        who: &Principal,
+        dialect: Option<&str>,
+        id: ExportId,
+    ) -> Result<Export> {
+        require(who, Role::Reader)?;
+        let export = self.parts.jobs.get(&who.tenant, id).await?;
+        export
+            .filter(|export| dialect.is_none_or(|dialect| export.dialect == dialect))
+            .ok_or_else(|| Error::not_found("export"))
+    }
+
+    /// A page of the tenant's exports, the newest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store is away.
+    pub async fn list(&self, who: &Principal, mut filter: ListFilter) -> Result<Vec<Export>> {
+        require(who, Role::Reader)?;
+        filter.tenant = who.tenant.clone();
+        filter.most = filter.most.clamp(1, limits::PAGE_MAX);
+        self.parts.jobs.list(&filter).await
+    }
+
+    /// What happened to the tenant's exports (or to one) after the event `after`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store is away.
+    pub async fn events(
+        &self,
+        who: &Principal,
+        after: u64,
+        export: Option<ExportId>,
+    ) -> Result<Vec<Event>> {
+        require(who, Role::Reader)?;
+        self.parts.jobs.events(&who.tenant, after, export, limits::PAGE_MAX).await
+    }
+}

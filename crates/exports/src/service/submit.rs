@@ -1,0 +1,206 @@
+//! Create an export: check it, then accept it in one transaction.
+
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+
+use super::{Exports, require};
+use crate::export::{Export, Progress, State, Tally};
+use crate::ports::{Idempotency, Inserted, NewExport};
+use crate::principal::{Principal, Role};
+use crate::query::{Protection, Query};
+use crate::spec::{ExportSpec, QuerySpec};
+use crate::{Error, ErrorKind, ExportId, Result, limits};
+
+/// A request to create an export, as a dialect hands it over.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The dialect's id.
+    pub dialect: String,
+    /// What is asked for.
+    pub spec: ExportSpec,
+    /// What the dialect wants to find again on the export.
+    pub echo: serde_json::Value,
+    /// The client's idempotency key, with method and path and the bytes of the request.
+    pub idempotency: Option<RequestKey>,
+}
+
+/// An idempotency key as the client sent it.
+#[derive(Debug, Clone)]
+pub struct RequestKey {
+    key: String,
+    place: String,
+    fingerprint: String,
+}
+
+impl RequestKey {
+    /// The key of a request to `place` (method and path) with that body (decompressed).
+    ///
+    /// # Errors
+    /// `Invalid` unless the key has 1 to 255 printable ASCII characters.
+    pub fn new(key: &str, place: &str, body: &[u8]) -> Result<Self> {
+        let good = (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len())
+            && key.bytes().all(|b| b.is_ascii_graphic());
+        if !good {
+            let text = "an idempotency key has 1 to 255 printable ASCII characters";
+            return Err(Error::invalid("Idempotency-Key", text));
+        }
+        let fingerprint = hex::encode(Sha256::digest(body));
+        Ok(Self { key: key.to_owned(), place: place.to_owned(), fingerprint })
+    }
+}
+
+impl Exports {
+    /// Accepts an export. When this answers with success, the export is on disk and will end in a
+    /// final state; the answer to a repeated request with the same key is the same.
+    ///
+    /// # Errors
+    /// `Invalid`, `UnknownObject`, `UnknownField`, `Unsupported` for a wrong spec; `LimitExceeded`
+    /// when the policy's place is full; `KeyReused`, `Conflict` for an idempotency key that came
+    /// with another request or whose first request is still being answered; `Unavailable`.
+    pub async fn submit(&self, who: &Principal, request: Submission) -> Result<Export> {
+        require(who, Role::Exporter)?;
+        let Some(key) = &request.idempotency else {
+            return self.accept(who, request, None).await;
+        };
+        let scope = format!("{}\n{}\n{}", who.tenant, request.dialect, key.place);
+        let ttl = TimeDelta::from_std(limits::IDEMPOTENCY_KEY_KEPT).unwrap_or(TimeDelta::MAX);
+        let idempotency = Idempotency {
+            scope: scope.clone(),
+            key: key.key.clone(),
+            fingerprint: key.fingerprint.clone(),
+            expires_at: self.now() + ttl,
+        };
+        let _flight = InFlight::begin(self, (scope, key.key.clone()))?;
+        self.accept(who, request, Some(idempotency)).await
+    }
+
+    async fn accept(
+        &self,
+        who: &Principal,
+        request: Submission,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Export> {
+        let policy = self.parts.policies.of(&who.tenant, &request.dialect)?;
+        let most = usize::try_from(policy.queries_max).unwrap_or(usize::MAX);
+        self.check_spec(who, &request.spec, most.min(limits::QUERIES_MAX)).await?;
+        let now = self.now();
+        let kept = i64::try_from(policy.record_kept_secs).ok().and_then(TimeDelta::try_seconds);
+        let export = Export {
+            id: ExportId::new(now),
+            dialect: request.dialect,
+            tenant: who.tenant.clone(),
+            created_by: who.credential.clone(),
+            scope: who.scope.clone(),
+            spec: request.spec,
+            policy,
+            echo: request.echo,
+            state: State::Queued,
+            cancel_requested: false,
+            lease: None,
+            tally: Tally::default(),
+            not_before: None,
+            progress: Progress::default(),
+            failure: None,
+            warnings: Vec::new(),
+            manifest: None,
+            created_at: now,
+            updated_at: now,
+            started_at: None,
+            finished_at: None,
+            files_expire_at: None,
+            record_expires_at: now + kept.unwrap_or(TimeDelta::MAX),
+        };
+        match self.parts.jobs.insert(NewExport { export, idempotency }).await? {
+            Inserted::New(export) => Ok(export),
+            Inserted::Replayed(export) => Ok(export.as_created()),
+        }
+    }
+
+    /// Checks everything that can be known before rows are read.
+    async fn check_spec(
+        &self,
+        who: &Principal,
+        spec: &ExportSpec,
+        queries_max: usize,
+    ) -> Result<()> {
+        check_text("label", spec.label.as_deref(), limits::LABEL_CHARS_MAX)?;
+        check_text("description", spec.description.as_deref(), limits::DESCRIPTION_CHARS_MAX)?;
+        if spec.queries.is_empty() || spec.queries.len() > queries_max {
+            let text =
+                format!("an export has 1 to {queries_max} queries, not {}", spec.queries.len());
+            return Err(Error::invalid("queries", text));
+        }
+        self.parts.formats.check(&spec.format)?;
+        for query in &spec.queries {
+            self.check_query(who, query, spec.sealing_key.is_some()).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_query(&self, who: &Principal, query: &QuerySpec, can_seal: bool) -> Result<()> {
+        check_text("queries.name", query.name.as_deref(), limits::LABEL_CHARS_MAX)?;
+        let select = match &query.query {
+            Query::Sql { text } => {
+                check_length("query", text, limits::QUERY_CHARS_MAX)?;
+                return self.parts.planner.check(&who.scope, &query.query).await.map(|_| ());
+            }
+            Query::Select(select) => select,
+        };
+        select.check(&self.parts.catalog)?;
+        let sealed = select.columns.iter().any(|c| c.protection == Protection::Sealed);
+        if sealed && !can_seal {
+            let text = "encryption was asked for, but this tenant has no public key registered";
+            return Err(Error::invalid("encrypted", text));
+        }
+        if let Some(text) = &select.where_sql {
+            check_length("where", text, limits::QUERY_CHARS_MAX)?;
+            self.parts.planner.check(&who.scope, &query.query).await?;
+        }
+        Ok(())
+    }
+}
+
+fn check_text(field: &str, text: Option<&str>, most: usize) -> Result<()> {
+    let Some(text) = text else { return Ok(()) };
+    if text.contains('\0') {
+        return Err(Error::invalid(field, format!("{field} holds a NUL character")));
+    }
+    check_length(field, text, most)
+}
+
+fn check_length(field: &str, text: &str, most: usize) -> Result<()> {
+    let count = text.chars().count();
+    if count <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        format!("{field} has {count} characters, at most {most} are allowed"),
+    ))
+}
+
+/// A key whose first request is being answered; ends with the request.
+struct InFlight<'a> {
+    exports: &'a Exports,
+    key: (String, String),
+}
+
+impl<'a> InFlight<'a> {
+    fn begin(exports: &'a Exports, key: (String, String)) -> Result<Self> {
+        let mut keys = exports.in_flight.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !keys.insert(key.clone()) {
+            let text = "the first request with this idempotency key is still being answered";
+            return Err(Error::new(ErrorKind::Conflict, text));
+        }
+        drop(keys);
+        Ok(Self { exports, key })
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut keys =
+            self.exports.in_flight.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        keys.remove(&self.key);
+    }
+}

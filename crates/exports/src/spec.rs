@@ -1,0 +1,134 @@
+//! What is asked for: the checked form of a request to create an export.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::query::Query;
+
+/// A checked request. Nothing downstream parses, trims or defaults anything in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportSpec {
+    /// The client's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The client's longer text about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The queries, each of which makes one file; all see one snapshot.
+    pub queries: Vec<QuerySpec>,
+    /// How rows become bytes.
+    pub format: FormatChoice,
+    /// How the bytes are packed.
+    #[serde(default)]
+    pub packing: Packing,
+    /// The tenant's public key for columns that are sealed, as it was when the export was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing_key: Option<String>,
+}
+
+/// One query of an export.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuerySpec {
+    /// The client's name for it; the file's name is made from it where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it asks for.
+    pub query: Query,
+}
+
+/// A format and how it is set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FormatChoice {
+    /// The format's id, such as `csv`.
+    pub id: String,
+    /// How values are written, in every format that writes text.
+    #[serde(default)]
+    pub values: ValueOptions,
+    /// The format's own options, in its own terms.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+impl FormatChoice {
+    /// A format with nothing set.
+    pub fn plain(id: impl Into<String>) -> Self {
+        Self { id: id.into(), values: ValueOptions::default(), options: serde_json::Map::new() }
+    }
+}
+
+/// How values become text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ValueOptions {
+    /// What stands for a missing value (default: nothing).
+    pub null: String,
+    /// The zone in which moments are written (default: UTC).
+    pub zone: Tz,
+    /// How a moment's offset is written.
+    pub offset: OffsetStyle,
+    /// How a moment's fraction of a second is written.
+    pub fraction: FractionStyle,
+    /// Whether a decimal keeps its column's scale (`10.50`) or loses zeros at its end (`10.5`).
+    pub decimals: DecimalStyle,
+}
+
+impl Default for ValueOptions {
+    fn default() -> Self {
+        Self {
+            null: String::new(),
+            zone: Tz::UTC,
+            offset: OffsetStyle::Colon,
+            fraction: FractionStyle::AsNeeded,
+            decimals: DecimalStyle::Scaled,
+        }
+    }
+}
+
+/// How a moment's offset from UTC is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetStyle {
+    /// `Z` for UTC, else `+02:00`.
+    Colon,
+    /// `+02:00`, also `+00:00`.
+    ColonAlways,
+    /// `+0200`, also `+0000`.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// How a moment's fraction of a second is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FractionStyle {
+    /// As many digits (3, 6 or 9) as the value needs, none for a whole second.
+    AsNeeded,
+    /// None; what is finer than a second is cut off.
+    Seconds,
+    /// Three digits; what is finer is cut off.
+    Millis,
+}
+
+/// Whether a decimal keeps its column's scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecimalStyle {
+    /// `10.50` in a column of scale 2.
+    Scaled,
+    /// `10.5`.
+    Trimmed,
+}
+
+/// How a file is packed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Packing {
+    /// As it is.
+    #[default]
+    None,
+    /// Compressed: one gzip stream.
+    Gzip,
+    /// An archive with one file in it.
+    Zip,
+}
