@@ -1,1 +1,52 @@
-//! placeholder
+//! How each vendor's export API speaks, and our own.
+//!
+//! A dialect is a folder: it turns wire requests into the neutral words of `exports`, and answers
+//! in the vendor's words. No vendor's word leaves its folder, dialects never import each other,
+//! and what two or more need of HTTP lives in [`kit`].
+//!
+//! To add one, add a folder with the files of the others and a line to [`ALL`].
+
+pub mod kit;
+pub mod native;
+pub mod zuora;
+
+use std::sync::Arc;
+
+use axum::Router;
+use outhaul_exports::policy::Policy;
+use outhaul_exports::{Exports, Result};
+
+/// An API on the wire.
+pub trait Dialect: Send + Sync {
+    /// Its id in the configuration, in stored exports and in logs.
+    fn id(&self) -> &'static str;
+
+    /// The first segments of the paths it answers, such as `/v1/object`. The longest match wins,
+    /// so that every path has one dialect, whose own error shape answers what it does not serve.
+    fn prefixes(&self) -> &'static [&'static str];
+
+    /// What its exports are held to unless the configuration says otherwise.
+    fn policy(&self) -> Policy;
+
+    /// The JSON schema of its own configuration section.
+    fn config_schema(&self) -> schemars::Schema;
+
+    /// Its routes, with their own answers to unknown paths and methods.
+    ///
+    /// # Errors
+    /// `Invalid` when its configuration section is wrong.
+    fn router(&self, setting: Setting) -> Result<Router>;
+}
+
+/// What a dialect is assembled from.
+pub struct Setting {
+    /// The use cases.
+    pub exports: Arc<Exports>,
+    /// Where clients reach this server, without a slash at the end; links are built from it.
+    pub base_url: String,
+    /// The dialect's own configuration section; an empty object when there is none.
+    pub config: serde_json::Value,
+}
+
+/// Every dialect there is.
+pub const ALL: &[&dyn Dialect] = &[&native::Native, &zuora::export::ZuoraExport];
