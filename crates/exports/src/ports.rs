@@ -18,7 +18,7 @@ use crate::manifest::{Artifact, ColumnNote, SnapshotNote};
 use crate::principal::{TenantId, TenantScope};
 use crate::query::Query;
 use crate::spec::FormatChoice;
-use crate::{ArtifactId, ExportId, Result};
+use crate::{ArtifactId, Error, ErrorKind, ExportId, Result};
 
 /// Where exports are remembered.
 ///
@@ -30,7 +30,8 @@ pub trait JobStore: Send + Sync {
     ///
     /// # Errors
     /// `LimitExceeded` when `admission` is full (nothing is stored, the key stays free);
-    /// `KeyReused` when the key belongs to another request; `Unavailable` when the store is.
+    /// `KeyReused` when the key belongs to another request; `Expired` when the export that the key
+    /// created was deleted since; `Unavailable` when the store is away.
     async fn insert(&self, new: NewExport) -> Result<Inserted>;
 
     /// The tenant's export of that id; `None` for an unknown one and for another tenant's.
@@ -77,7 +78,9 @@ pub trait JobStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Beat>;
 
-    /// Ends an attempt. `None` when the lease is lost: then nothing changed.
+    /// Ends an attempt. `None` when the lease is lost: then nothing changed. Completing again with
+    /// the manifest that is published already answers the export, so that a worker whose first
+    /// answer was lost can ask again.
     async fn finish(
         &self,
         key: &LeaseKey,
@@ -140,6 +143,26 @@ pub struct Idempotency {
     pub fingerprint: String,
     /// When the key is forgotten.
     pub expires_at: DateTime<Utc>,
+}
+
+impl Idempotency {
+    /// Checks a repeated request against the fingerprint that the key was first seen with.
+    ///
+    /// # Errors
+    /// `KeyReused` when it is another request.
+    pub fn check_repeated(&self, first: &str) -> Result<()> {
+        if self.fingerprint == first {
+            return Ok(());
+        }
+        let text = "this idempotency key was used with another request; use a new key";
+        Err(Error::new(ErrorKind::KeyReused, text))
+    }
+
+    /// The error for a repeated request whose export is gone.
+    pub fn export_gone() -> Error {
+        let text = "the export that this idempotency key created was deleted; use a new key";
+        Error::new(ErrorKind::Expired, text)
+    }
 }
 
 /// What became of an insertion.
@@ -404,8 +427,14 @@ pub trait ArtifactStore: Send + Sync {
     /// Deletes an object; no error when there is none.
     async fn delete(&self, key: &str) -> Result<()>;
 
-    /// Objects (and remains of unfinished ones) last written before `before`, at most `most`.
-    async fn list(&self, before: DateTime<Utc>, most: usize) -> Result<Vec<StoredObject>>;
+    /// Objects (and remains of unfinished ones) last written before `before`, at most `most`, in
+    /// the store's own order of keys. `after` is the last key of the page before.
+    async fn list(
+        &self,
+        after: Option<&str>,
+        before: DateTime<Utc>,
+        most: usize,
+    ) -> Result<Vec<StoredObject>>;
 
     /// Bytes still free, where the store can tell.
     async fn free_bytes(&self) -> Result<Option<u64>>;
