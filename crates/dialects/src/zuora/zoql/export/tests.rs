@@ -1,16 +1,19 @@
 //! Export ZOQL by example: the tables in `cases/`, the caps, and properties over random queries.
 
+mod meaning;
+mod random;
+
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use outhaul_exports::catalog::Catalog;
 use outhaul_exports::catalog::raw::RawObject;
-use outhaul_exports::query::Protection;
-use outhaul_exports::query::{Aggregate, Compare, Condition, DatePart, Expr, Literal, Select};
+use outhaul_exports::catalog::{Cardinality, Catalog};
+use outhaul_exports::query::Select;
 use proptest::prelude::*;
 
+use self::meaning::meaning;
 use super::compile;
 use super::parser::parse;
 use crate::zuora::zoql::{CHARACTERS_MAX, DEPTH_MAX, TERMS_MAX, ZoqlError, ZoqlErrorKind};
@@ -148,6 +151,24 @@ fn refusals_say_what_and_where() {
 }
 
 #[test]
+fn whatever_the_catalog_lists_can_be_asked_for() {
+    let catalog = outhaul_exports::testing::catalog();
+    for object in catalog.objects() {
+        let mut items = vec!["*".to_owned(), format!("{}.*", object.name)];
+        items.extend(object.fields.iter().map(|field| field.name.to_uppercase()));
+        for relation in object.relations.iter().filter(|r| r.cardinality == Cardinality::ToOne) {
+            items.push(format!("{}.*", relation.name));
+            items.push(format!("{}.ID", relation.name.to_lowercase()));
+        }
+        let text = format!("select {} from {}", items.join(", "), object.name);
+        let select = compile(&text, &catalog, now(), Tz::UTC)
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert!(select.columns.len() > items.len(), "{text}");
+        select.check(&catalog).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+#[test]
 fn texts_that_clients_compare_are_kept_byte_for_byte() {
     let message = |query: &str| compiled(query).expect_err(query).message;
     assert_eq!(
@@ -221,302 +242,6 @@ fn length_nesting_chains_and_lists_are_capped() {
         let error = compiled(&bad).expect_err("past a cap");
         assert_eq!(error.kind, ZoqlErrorKind::Limit, "{error}");
         assert!(error.message.len() < 200, "{error}");
-    }
-}
-
-/// A query in a short notation: headings, `*` after a masked one, and the clauses.
-fn meaning(select: &Select) -> String {
-    let mut out = format!("{}[", select.object);
-    for (at, column) in select.columns.iter().enumerate() {
-        let value = match &column.expr {
-            Expr::Field(path) if path.relations.is_empty() => format!("{}.{path}", select.object),
-            Expr::Field(path) => path.to_string(),
-            _ => String::new(),
-        };
-        let lead = if at == 0 { "" } else { ", " };
-        let mark = if column.protection == Protection::Masked { "*" } else { "" };
-        let _ = if value == column.label || (value.is_empty() && column.label.contains('(')) {
-            write!(out, "{lead}{}{mark}", column.label)
-        } else {
-            let value =
-                if value.is_empty() { labelled(&column.expr, &select.object) } else { value };
-            write!(out, "{lead}{value} as {}{mark}", column.label)
-        };
-    }
-    out.push(']');
-    let list = |exprs: Vec<String>| exprs.join(", ");
-    if let Some(filter) = &select.filter {
-        let _ = write!(out, " where {}", condition(filter));
-    }
-    if !select.group_by.is_empty() {
-        let _ = write!(out, " group by {}", list(select.group_by.iter().map(expr).collect()));
-    }
-    if let Some(having) = &select.having {
-        let _ = write!(out, " having {}", condition(having));
-    }
-    if !select.order_by.is_empty() {
-        let orders = select
-            .order_by
-            .iter()
-            .map(|order| expr(&order.expr) + if order.descending { " desc" } else { "" });
-        let _ = write!(out, " order by {}", list(orders.collect()));
-    }
-    match (select.offset, select.limit) {
-        (0, None) => {}
-        (0, Some(limit)) => _ = write!(out, " limit {limit}"),
-        (offset, limit) => _ = write!(out, " limit {offset},{}", limit.unwrap_or(u64::MAX)),
-    }
-    out
-}
-
-/// A function of a field of the base object, with the object's name before the field.
-fn labelled(function: &Expr, object: &str) -> String {
-    expr(function).replacen('(', &format!("({object}."), 1)
-}
-
-fn expr(expr_: &Expr) -> String {
-    match expr_ {
-        Expr::Field(path) => path.to_string(),
-        Expr::Literal(Literal::Text(text)) => format!("'{text}'"),
-        Expr::Literal(Literal::Boolean(truth)) => truth.to_string(),
-        Expr::Literal(Literal::Integer(number)) => number.to_string(),
-        Expr::Literal(Literal::Decimal(digits)) => format!("{digits}d"),
-        Expr::Literal(Literal::Date(date)) => date.to_string(),
-        Expr::Literal(Literal::Timestamp(at)) => at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-        Expr::Aggregate { function, distinct, of } => {
-            let name = match function {
-                Aggregate::Count => "count",
-                Aggregate::Sum => "sum",
-                Aggregate::Avg => "avg",
-                Aggregate::Min => "min",
-                Aggregate::Max => "max",
-            };
-            let distinct = if *distinct { "distinct " } else { "" };
-            format!("{name}({distinct}{})", of.as_deref().map_or("*".into(), expr))
-        }
-        Expr::DatePart { part, of, zone } => {
-            assert_eq!(zone, "America/Los_Angeles");
-            let name = match part {
-                DatePart::Date => "date",
-                DatePart::Year => "year",
-                DatePart::Quarter => "quarter",
-                DatePart::Month => "month",
-                DatePart::Week => "week",
-            };
-            format!("{name}({})", expr(of))
-        }
-        other => panic!("nothing writes {other:?}"),
-    }
-}
-
-fn condition(tree: &Condition) -> String {
-    let chain = |terms: &[Condition], word: &str| {
-        format!("({})", terms.iter().map(condition).collect::<Vec<_>>().join(word))
-    };
-    let not = |negated: &bool| if *negated { "not " } else { "" };
-    match tree {
-        Condition::And(terms) => chain(terms, " and "),
-        Condition::Or(terms) => chain(terms, " or "),
-        Condition::Not(inner) => format!("not ({})", condition(inner)),
-        Condition::Compare { left, op, right } => {
-            let op = match op {
-                Compare::Eq => "=",
-                Compare::Ne => "!=",
-                Compare::Lt => "<",
-                Compare::Le => "<=",
-                Compare::Gt => ">",
-                Compare::Ge => ">=",
-            };
-            format!("{} {op} {}", expr(left), expr(right))
-        }
-        Condition::Like { expr: left, pattern, negated, ignore_case: false } => {
-            format!("{} {}like '{pattern}'", expr(left), not(negated))
-        }
-        Condition::IsNull { expr: left, negated } => {
-            format!("{} is {}null", expr(left), not(negated))
-        }
-        other => panic!("nothing writes {other:?}"),
-    }
-}
-
-/// Random trees, and random texts from bytes to near-queries.
-mod random {
-    use super::super::ast::{
-        Aggregate, Comparison, Condition, DateFunction, Expr, ExprKind, Item, Limit, Literal,
-        Located, Name, Operand, Order, Path, Query,
-    };
-    use super::*;
-    use crate::zuora::zoql::Position;
-
-    fn located<T>(value: T) -> Located<T> {
-        Located { value, at: Position::START }
-    }
-
-    fn name() -> impl Strategy<Value = Name> {
-        // A letter z first keeps clear of keywords.
-        "[zZ_][A-Za-z0-9_]{0,8}".prop_map(located)
-    }
-
-    fn path() -> impl Strategy<Value = Path> {
-        prop::collection::vec(name(), 1..4).prop_map(Path)
-    }
-
-    fn expr(functions: bool, aggregates: bool) -> BoxedStrategy<Expr> {
-        let field = path().prop_map(ExprKind::Field).boxed();
-        let date_part = (prop::sample::select(DateFunction::ALL.to_vec()), path())
-            .prop_map(|(function, field)| ExprKind::DatePart { function, field });
-        let aggregate = (prop::sample::select(Aggregate::ALL.to_vec()), any::<bool>(), path())
-            .prop_map(|(function, distinct, field)| {
-                let distinct = distinct && function == Aggregate::Count;
-                ExprKind::Aggregate { function, distinct, field }
-            });
-        let kind = match (functions, aggregates) {
-            (false, _) => field,
-            (true, false) => prop_oneof![field, date_part].boxed(),
-            (true, true) => {
-                prop_oneof![field, date_part, aggregate, Just(ExprKind::CountAll)].boxed()
-            }
-        };
-        kind.prop_map(located).boxed()
-    }
-
-    fn text() -> impl Strategy<Value = String> {
-        prop_oneof!["[ -~]{0,12}", "['\"\\\\%_é\u{1F600}\n]{0,6}"]
-    }
-
-    fn operand(functions: bool) -> impl Strategy<Value = Operand> {
-        let literal = prop_oneof![
-            text().prop_map(Literal::Text),
-            "-?[0-9]{1,20}(\\.[0-9]{1,18})?".prop_map(Literal::Number),
-            any::<bool>().prop_map(Literal::Boolean),
-        ];
-        prop_oneof![
-            literal.prop_map(|literal| Operand::Literal(located(literal))),
-            expr(functions, functions).prop_map(Operand::Expr),
-        ]
-    }
-
-    fn condition(functions: bool) -> impl Strategy<Value = Condition> {
-        let leaf = prop_oneof![
-            (
-                expr(functions, functions),
-                prop::sample::select(Comparison::ALL.to_vec()),
-                operand(functions)
-            )
-                .prop_map(|(left, op, right)| Condition::Compare { left, op, right }),
-            (expr(functions, functions), any::<bool>(), text()).prop_map(
-                |(expr, negated, pattern)| Condition::Like {
-                    expr,
-                    negated,
-                    pattern: located(pattern)
-                }
-            ),
-            (expr(functions, functions), any::<bool>())
-                .prop_map(|(expr, negated)| Condition::IsNull { expr, negated }),
-        ];
-        leaf.prop_recursive(5, 24, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 2..4).prop_map(Condition::And),
-                prop::collection::vec(inner.clone(), 2..4).prop_map(Condition::Or),
-                inner.prop_map(|inner| Condition::Not(Box::new(inner))),
-            ]
-        })
-    }
-
-    fn item() -> impl Strategy<Value = Item> {
-        let alias = prop::option::of("[ -~é]{1,10}".prop_map(located));
-        prop_oneof![
-            Just(Item::All(located(()))),
-            name().prop_map(Item::AllOf),
-            (expr(true, true), alias).prop_map(|(expr, alias)| Item::Column { expr, alias }),
-        ]
-    }
-
-    pub fn query() -> impl Strategy<Value = Query> {
-        let order = (expr(true, true), any::<bool>())
-            .prop_map(|(expr, descending)| Order { expr, descending });
-        let limit =
-            (0..1_000_u64, 0..1_000_000_000_u64).prop_map(|(skip, rows)| Limit { skip, rows });
-        (
-            prop::collection::vec(item(), 1..4),
-            name(),
-            prop::option::of(condition(false)),
-            prop::collection::vec(expr(true, false), 0..=5),
-            prop::option::of(condition(true)),
-            prop::collection::vec(order, 0..3),
-            prop::option::of(limit),
-        )
-            .prop_map(|(items, source, filter, group_by, having, order_by, limit)| Query {
-                items,
-                source,
-                filter,
-                group_by,
-                having,
-                order_by,
-                limit,
-            })
-    }
-
-    /// Words of the language in any order, with and without sense.
-    pub fn near_query() -> impl Strategy<Value = String> {
-        let word = prop::sample::select(vec![
-            "select",
-            "from",
-            "where",
-            "and",
-            "or",
-            "not",
-            "like",
-            "is",
-            "null",
-            "group",
-            "by",
-            "having",
-            "order",
-            "limit",
-            "as",
-            "asc",
-            "desc",
-            "distinct",
-            "count",
-            "sum",
-            "year",
-            "(",
-            ")",
-            ",",
-            ".",
-            "*",
-            ";",
-            "=",
-            "!=",
-            "<",
-            ">=",
-            "-",
-            "'",
-            "\"",
-            "'x'",
-            "\"y\"",
-            "'2024-01-01'",
-            "'now - 1 day'",
-            "'today'",
-            "1",
-            "5.5",
-            "true",
-            "Account",
-            "Invoice",
-            "Id",
-            "Name",
-            "Balance",
-            "UpdatedDate",
-            "TaxId",
-            "BillToContact",
-            "\n",
-            "é",
-            "in",
-        ]);
-        let loose = prop::collection::vec(word, 0..60).prop_map(|words| words.join(" "));
-        let headed = loose.clone().prop_map(|rest| format!("select Id from Account where {rest}"));
-        prop_oneof![loose, headed]
     }
 }
 
