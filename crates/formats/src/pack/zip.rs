@@ -1,0 +1,208 @@
+//! A zip archive written front to back (PKWARE APPNOTE 6.3): sizes and checksums follow each
+//! entry's bytes in a data descriptor, the directory stands at the end. ZIP64 records appear where
+//! a size, an offset or the number of entries needs them, and only there, because some old readers
+//! refuse them. Every entry is a deflate stream, also when its bytes are stored, so that a reader
+//! that reads front to back sees where it ends.
+//!
+//! Encryption is not here.
+
+use std::collections::HashSet;
+
+use super::deflate::{LAST_BLOCK, Sum};
+use super::name::EntryName;
+use crate::error::{Error, Result};
+
+const LOCAL: u32 = 0x0403_4b50;
+const DESCRIPTOR: u32 = 0x0807_4b50;
+const CENTRAL: u32 = 0x0201_4b50;
+const END: u32 = 0x0605_4b50;
+const END_64: u32 = 0x0606_4b50;
+const LOCATOR_64: u32 = 0x0706_4b50;
+
+/// Sizes are in a descriptor (bit 3); the name is UTF-8 (bit 11).
+const FLAGS: u16 = 1 << 3 | 1 << 11;
+const DEFLATE: u16 = 8;
+const VERSION: u16 = 20;
+const VERSION_64: u16 = 45;
+/// 1980-01-01 00:00, the earliest date of the format: the same rows give the same bytes.
+const DOS_DATE: u16 = 1 << 5 | 1;
+/// A regular file that its owner may write and everybody may read, made on Unix.
+const ATTRIBUTES: u32 = 0o100_644 << 16;
+const MADE_BY_UNIX: u16 = 3 << 8;
+const MAX_32: u64 = 0xFFFF_FFFF;
+const MAX_16: u64 = 0xFFFF;
+
+/// The directory of an archive in the making. It makes the bytes between the deflate blocks; its
+/// caller writes them, and tells where it stands by `position`.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entries: Vec<Done>,
+    names: HashSet<String>,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    name: EntryName,
+    offset: u64,
+    data_offset: u64,
+}
+
+#[derive(Debug)]
+struct Done {
+    name: EntryName,
+    offset: u64,
+    packed_bytes: u64,
+    raw_bytes: u64,
+    crc32: u32,
+}
+
+impl Directory {
+    /// Bytes that begin an entry at `position`.
+    ///
+    /// # Errors
+    /// `EntryName` when the archive has an entry of that name; case does not matter, because on
+    /// some systems the second would overwrite the first.
+    pub fn begin(&mut self, name: EntryName, position: u64) -> Result<Vec<u8>> {
+        if self.open.is_some() {
+            return Err(Error::Usage("the entry before is still open"));
+        }
+        if !self.names.insert(name.as_str().to_lowercase()) {
+            return Err(Error::EntryName(format!("\"{}\" is there twice", name.as_str())));
+        }
+        let mut bytes = Vec::with_capacity(30 + name.as_str().len());
+        put32(&mut bytes, LOCAL);
+        put16(&mut bytes, VERSION);
+        put16(&mut bytes, FLAGS);
+        put16(&mut bytes, DEFLATE);
+        put16(&mut bytes, 0);
+        put16(&mut bytes, DOS_DATE);
+        bytes.extend_from_slice(&[0; 12]);
+        put16(&mut bytes, name.as_str().len() as u16);
+        put16(&mut bytes, 0);
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        self.open = Some(Open { name, offset: position, data_offset: position + bytes.len() as u64 });
+        Ok(bytes)
+    }
+
+    /// Bytes that end the open entry, whose blocks end at `position`.
+    ///
+    /// # Errors
+    /// `Usage` when no entry is open.
+    pub(crate) fn end(&mut self, sum: &Sum, position: u64) -> Result<Vec<u8>> {
+        let open = self.open.take().ok_or(Error::Usage("no entry is open"))?;
+        let mut bytes = LAST_BLOCK.to_vec();
+        let packed_bytes = position + bytes.len() as u64 - open.data_offset;
+        put32(&mut bytes, DESCRIPTOR);
+        put32(&mut bytes, sum.crc32());
+        if packed_bytes > MAX_32 || sum.raw_bytes > MAX_32 {
+            put64(&mut bytes, packed_bytes);
+            put64(&mut bytes, sum.raw_bytes);
+        } else {
+            put32(&mut bytes, packed_bytes as u32);
+            put32(&mut bytes, sum.raw_bytes as u32);
+        }
+        self.entries.push(Done {
+            name: open.name,
+            offset: open.offset,
+            packed_bytes,
+            raw_bytes: sum.raw_bytes,
+            crc32: sum.crc32(),
+        });
+        Ok(bytes)
+    }
+
+    /// The directory itself, which stands at `position` and ends the archive.
+    ///
+    /// # Errors
+    /// `Usage` when an entry is still open.
+    pub fn finish(self, position: u64) -> Result<Vec<u8>> {
+        if self.open.is_some() {
+            return Err(Error::Usage("the last entry is still open"));
+        }
+        let mut bytes = Vec::new();
+        for entry in &self.entries {
+            entry.central(&mut bytes);
+        }
+        let (count, size) = (self.entries.len() as u64, bytes.len() as u64);
+        if count >= MAX_16 || size >= MAX_32 || position >= MAX_32 {
+            end_64(&mut bytes, count, size, position);
+        }
+        put32(&mut bytes, END);
+        put32(&mut bytes, 0);
+        put16(&mut bytes, count.min(MAX_16) as u16);
+        put16(&mut bytes, count.min(MAX_16) as u16);
+        put32(&mut bytes, size.min(MAX_32) as u32);
+        put32(&mut bytes, position.min(MAX_32) as u32);
+        put16(&mut bytes, 0);
+        Ok(bytes)
+    }
+}
+
+impl Done {
+    fn central(&self, bytes: &mut Vec<u8>) {
+        let mut extra = Vec::new();
+        let mut short = |value: u64| {
+            if value >= MAX_32 {
+                put64(&mut extra, value);
+                MAX_32 as u32
+            } else {
+                value as u32
+            }
+        };
+        // In the extra field the order is fixed: raw size, packed size, offset.
+        let raw_bytes = short(self.raw_bytes);
+        let packed_bytes = short(self.packed_bytes);
+        let offset = short(self.offset);
+        let version = if extra.is_empty() { VERSION } else { VERSION_64 };
+        put32(bytes, CENTRAL);
+        put16(bytes, MADE_BY_UNIX | version);
+        put16(bytes, version);
+        put16(bytes, FLAGS);
+        put16(bytes, DEFLATE);
+        put16(bytes, 0);
+        put16(bytes, DOS_DATE);
+        put32(bytes, self.crc32);
+        put32(bytes, packed_bytes);
+        put32(bytes, raw_bytes);
+        put16(bytes, self.name.as_str().len() as u16);
+        put16(bytes, if extra.is_empty() { 0 } else { extra.len() as u16 + 4 });
+        bytes.extend_from_slice(&[0; 6]);
+        put32(bytes, ATTRIBUTES);
+        put32(bytes, offset);
+        bytes.extend_from_slice(self.name.as_str().as_bytes());
+        if !extra.is_empty() {
+            put16(bytes, 1);
+            put16(bytes, extra.len() as u16);
+            bytes.extend_from_slice(&extra);
+        }
+    }
+}
+
+fn end_64(bytes: &mut Vec<u8>, count: u64, size: u64, position: u64) {
+    put32(bytes, END_64);
+    put64(bytes, 44);
+    put16(bytes, MADE_BY_UNIX | VERSION_64);
+    put16(bytes, VERSION_64);
+    put64(bytes, 0);
+    put64(bytes, count);
+    put64(bytes, count);
+    put64(bytes, size);
+    put64(bytes, position);
+    put32(bytes, LOCATOR_64);
+    put32(bytes, 0);
+    put64(bytes, position + size);
+    put32(bytes, 1);
+}
+
+fn put16(bytes: &mut Vec<u8>, value: u16) {
+    bytes.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put32(bytes: &mut Vec<u8>, value: u32) {
+    bytes.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put64(bytes: &mut Vec<u8>, value: u64) {
+    bytes.extend_from_slice(&value.to_le_bytes());
+}

@@ -1,0 +1,304 @@
+//! The road from batches to a packed file, on all cores and with the order of the rows kept.
+//!
+//! `push` cuts batches into chunks and queues each twice: for whichever encoding thread is free,
+//! and, in row order, for the one writing thread, which waits for the chunk's piece and appends it.
+//! Both queues are short, so that a slow sink holds back the pushes and memory stays at a few
+//! chunks per thread. The first fault stops all threads and is what every later call answers; a
+//! panic is a fault like any other. Where rows come from and where bytes go is not known here.
+
+mod chunks;
+mod threads;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::pack::{EntryName, Level, Packing};
+use crate::report::Report;
+use crate::seal::Sealing;
+use crate::{Assembler, Chunk, Encoder, Format, FormatOptions, Piece};
+use chunks::Chunker;
+use threads::Shared;
+
+/// Most encoding threads; more than this only wait for the writing thread.
+const THREADS_MAX: usize = 64;
+
+/// What is the same for all files of one output.
+#[derive(Clone)]
+pub struct PipelineOptions {
+    /// The format of every file.
+    pub format: &'static dyn Format,
+    /// Its options.
+    pub options: FormatOptions,
+    /// What is put around the files.
+    pub packing: Packing,
+    /// How hard to compress, where something is compressed.
+    pub level: Level,
+    /// Encoding threads, at least 1; one more thread writes.
+    pub threads: usize,
+    /// Raise it from anywhere to stop the work. The sink has to fail by itself when it blocks: a
+    /// thread that waits inside a write looks at nothing.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl PipelineOptions {
+    /// Default options for a format: not packed, one thread per core.
+    pub fn new(format: &'static dyn Format) -> Self {
+        Self {
+            format,
+            options: FormatOptions::default(),
+            packing: Packing::None,
+            level: Level::FAST,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// One file of the output.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name inside an archive; for other packings only the report shows it.
+    pub name: EntryName,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Columns whose values are encrypted, and for whom.
+    pub sealing: Option<Sealing>,
+}
+
+/// How far the writing has come; may be read from any thread.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    rows: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Data rows given to the sink.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes given to the sink.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Work for an encoding thread.
+struct Job {
+    chunk: Chunk,
+    encoder: Arc<dyn Encoder>,
+    sealing: Option<Arc<Sealing>>,
+    /// Compress the piece at this level, because a packing wants it so.
+    deflate: Option<Level>,
+    reply: SyncSender<Result<Piece>>,
+}
+
+/// Work for the writing thread, in file order.
+enum Step {
+    Begin(EntryName, Box<dyn Assembler>),
+    Piece(Receiver<Result<Piece>>),
+    End,
+}
+
+/// The file that batches are pushed into.
+struct Open {
+    entry: Entry,
+    encoder: Arc<dyn Encoder>,
+    sealing: Option<Arc<Sealing>>,
+    chunker: Chunker,
+}
+
+/// A running pipeline. Dropping it without `finish` stops its threads and waits for them.
+pub struct Pipeline {
+    options: PipelineOptions,
+    shared: Arc<Shared>,
+    jobs: Option<SyncSender<Job>>,
+    steps: Option<SyncSender<Step>>,
+    encoding: Vec<JoinHandle<()>>,
+    writing: Option<JoinHandle<Option<Report>>>,
+    open: Option<Open>,
+    entries: usize,
+}
+
+impl Pipeline {
+    /// Starts the threads. Nothing is written before the first entry begins.
+    ///
+    /// # Errors
+    /// `Option` for a thread count of 0, `Sink` when the system gives no thread.
+    pub fn new(options: PipelineOptions, sink: Box<dyn Write + Send>) -> Result<Self> {
+        if options.threads == 0 {
+            return Err(Error::Option { option: "threads", problem: "use at least 1".into() });
+        }
+        let threads = options.threads.min(THREADS_MAX);
+        let shared = Arc::new(Shared::new(options.cancel.clone(), threads));
+        // One chunk in each thread's hands, one waiting for each, and the writer's own.
+        let (jobs, taken) = sync_channel::<Job>(threads);
+        let (steps, ordered) = sync_channel::<Step>(threads * 2);
+        let mut pipeline = Self {
+            shared: shared.clone(),
+            jobs: Some(jobs),
+            steps: Some(steps),
+            encoding: Vec::with_capacity(threads),
+            writing: None,
+            open: None,
+            entries: 0,
+            options,
+        };
+        let taken = Arc::new(std::sync::Mutex::new(taken));
+        for at in 0..threads {
+            let (shared, taken) = (shared.clone(), taken.clone());
+            let thread = Builder::new()
+                .name(format!("encode-{at}"))
+                .spawn(move || threads::encode(&shared, &taken))?;
+            pipeline.encoding.push(thread);
+        }
+        let packer = threads::Output::new(&pipeline.options, sink);
+        let thread = Builder::new()
+            .name("write".to_owned())
+            .spawn(move || threads::write(&shared, packer, &ordered))?;
+        pipeline.writing = Some(thread);
+        Ok(pipeline)
+    }
+
+    /// How far the writing has come.
+    pub fn progress(&self) -> Progress {
+        self.shared.progress.clone()
+    }
+
+    /// Begins a file; the one before it ends.
+    ///
+    /// # Errors
+    /// What `Format::encoder` says about schema and options; `Usage` for a second file in a
+    /// packing that holds one.
+    pub fn begin(&mut self, entry: Entry) -> Result<()> {
+        self.end_entry()?;
+        if self.entries > 0 && !self.options.packing.many() {
+            return Err(Error::Usage("only zip can hold more than one file"));
+        }
+        let schema = match &entry.sealing {
+            Some(sealing) => sealing.schema(&entry.schema)?,
+            None => entry.schema.clone(),
+        };
+        let encoder: Arc<dyn Encoder> =
+            self.options.format.encoder(&schema, &self.options.options)?.into();
+        self.step(Step::Begin(entry.name.clone(), encoder.assembler()))?;
+        self.entries += 1;
+        self.open = Some(Open {
+            sealing: entry.sealing.clone().map(Arc::new),
+            chunker: Chunker::new(encoder.section_rows()),
+            encoder,
+            entry,
+        });
+        Ok(())
+    }
+
+    /// Takes the next rows of the open file. Waits while the threads are busy.
+    ///
+    /// # Errors
+    /// The first fault of any thread; `Cancelled`; `Usage` when the batch has other columns than
+    /// the entry.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if self.shared.is_stopped() {
+            return Err(self.fault());
+        }
+        let open = self.open.as_mut().ok_or(Error::Usage("no file is open: begin an entry"))?;
+        let (fields, given) = (open.entry.schema.fields(), batch.schema_ref().fields());
+        if fields.len() != given.len()
+            || fields.iter().zip(given).any(|(field, given)| field.data_type() != given.data_type())
+        {
+            return Err(Error::Usage("a batch has other columns than its file"));
+        }
+        let chunks = open.chunker.push(batch);
+        chunks.into_iter().try_for_each(|chunk| self.queue(chunk))
+    }
+
+    /// Ends the last file and the packing, and waits until everything is in the sink.
+    ///
+    /// # Errors
+    /// The first fault of any thread; `Cancelled`; `Usage` when no file was begun.
+    pub fn finish(mut self) -> Result<Report> {
+        if self.entries == 0 {
+            return Err(Error::Usage("nothing to write: begin an entry"));
+        }
+        self.end_entry()?;
+        match self.join() {
+            Some(report) => Ok(report),
+            None => Err(self.fault()),
+        }
+    }
+
+    fn end_entry(&mut self) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if let Some(chunk) = open.chunker.rest() {
+            self.queue(chunk)?;
+        }
+        self.open = None;
+        self.step(Step::End)
+    }
+
+    fn queue(&self, chunk: Chunk) -> Result<()> {
+        let open = self.open.as_ref().ok_or(Error::Usage("no file is open"))?;
+        let packs = self.options.packing != Packing::None && open.encoder.verbatim();
+        let (reply, piece) = sync_channel(1);
+        let job = Job {
+            chunk,
+            encoder: open.encoder.clone(),
+            sealing: open.sealing.clone(),
+            deflate: packs.then_some(self.options.level),
+            reply,
+        };
+        // First the place in the order, then the work: the other way round a full order queue
+        // would let pieces pile up.
+        self.step(Step::Piece(piece))?;
+        let jobs = self.jobs.as_ref().ok_or(Error::Usage("the pipeline is finished"))?;
+        jobs.send(job).map_err(|_| self.fault())
+    }
+
+    fn step(&self, step: Step) -> Result<()> {
+        let steps = self.steps.as_ref().ok_or(Error::Usage("the pipeline is finished"))?;
+        steps.send(step).map_err(|_| self.fault())
+    }
+
+    /// The reason why the threads stopped.
+    fn fault(&self) -> Error {
+        self.shared.take_fault()
+    }
+
+    /// Lets the threads run out of work and waits for them.
+    fn join(&mut self) -> Option<Report> {
+        self.jobs = None;
+        self.steps = None;
+        for thread in self.encoding.drain(..) {
+            if thread.join().is_err() {
+                self.shared.fail(Error::Panicked("encoding"));
+            }
+        }
+        match self.writing.take()?.join() {
+            Ok(report) => report,
+            Err(_) => {
+                self.shared.fail(Error::Panicked("writing"));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        if self.writing.is_some() || !self.encoding.is_empty() {
+            self.shared.fail(Error::Cancelled);
+            self.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

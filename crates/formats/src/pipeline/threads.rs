@@ -1,0 +1,220 @@
+//! What the threads of a pipeline do, and what they share.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Job, PipelineOptions, Progress, Step};
+use crate::cells::Buf;
+use crate::error::{Error, Result};
+use crate::pack::{EntryName, FileWriter, Level, Packer};
+use crate::report::{EntryReport, Report, Warnings};
+use crate::{Assembler, Body, Piece, Scratch};
+
+/// Buffers above this size, in bytes, are given back to the system: one row of huge texts must not
+/// be paid for until the end.
+const SPARE_BYTES_MAX: usize = 8 << 20;
+
+/// What all threads of one pipeline see.
+pub(super) struct Shared {
+    cancel: Arc<AtomicBool>,
+    failed: AtomicBool,
+    fault: Mutex<Option<Error>>,
+    spares: Mutex<Vec<Buf>>,
+    spares_max: usize,
+    pub(super) progress: Progress,
+}
+
+impl Shared {
+    pub(super) fn new(cancel: Arc<AtomicBool>, threads: usize) -> Self {
+        Self {
+            cancel,
+            failed: AtomicBool::new(false),
+            fault: Mutex::new(None),
+            spares: Mutex::new(Vec::new()),
+            spares_max: threads * 2,
+            progress: Progress::default(),
+        }
+    }
+
+    /// True when the work has to end, for whatever reason.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Stops all threads. The first fault is the one that is told.
+    pub(super) fn fail(&self, fault: Error) {
+        let mut first = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            *first = Some(fault);
+        }
+    }
+
+    pub(super) fn take_fault(&self) -> Error {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Told once; whoever asks again learns that the work is over.
+        fault.unwrap_or(Error::Cancelled)
+    }
+
+    fn spare(&self) -> Buf {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut spare: Buf) {
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < self.spares_max && spare.capacity() <= SPARE_BYTES_MAX {
+            spare.clear();
+            spares.push(spare);
+        }
+    }
+}
+
+/// An encoding thread: takes jobs until there are none.
+pub(super) fn encode(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
+    let mut scratch = Scratch::default();
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if shared.is_stopped() {
+            // Its reply is dropped, and the writing thread ends by that.
+            continue;
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| run(shared, &job, &mut scratch)));
+        let piece = done.unwrap_or_else(|_| {
+            // The state behind a panic is not to be trusted.
+            scratch = Scratch::default();
+            Err(Error::Panicked("encoding"))
+        });
+        match piece {
+            Ok(piece) => {
+                // A closed reply means that the writing thread has ended, and told why.
+                let _ = job.reply.send(Ok(piece));
+            }
+            Err(fault) => shared.fail(fault),
+        }
+        if scratch.text.capacity() > SPARE_BYTES_MAX {
+            scratch.text = Buf::default();
+        }
+    }
+}
+
+fn run(shared: &Shared, job: &Job, scratch: &mut Scratch) -> Result<Piece> {
+    let stop = || shared.is_stopped();
+    scratch.spare = shared.spare();
+    let sealed;
+    let chunk = match &job.sealing {
+        Some(sealing) => {
+            sealed = sealing.apply(&job.chunk, &stop)?;
+            &sealed
+        }
+        None => &job.chunk,
+    };
+    let mut piece = job.encoder.encode(chunk, scratch, &stop)?;
+    if let (Some(level), Body::Bytes(bytes)) = (job.deflate, &piece.body) {
+        let block = scratch.deflater.block(bytes.as_slice(), level, shared.spare())?;
+        if let Body::Bytes(bytes) = std::mem::replace(&mut piece.body, Body::Deflated(block)) {
+            shared.give_back(bytes);
+        }
+    }
+    Ok(piece)
+}
+
+/// Where the writing thread writes.
+pub(super) struct Output {
+    packer: Packer,
+    level: Level,
+}
+
+impl Output {
+    pub(super) fn new(options: &PipelineOptions, sink: Box<dyn Write + Send>) -> Self {
+        let level = if options.format.compressed() { Level::STORE } else { options.level };
+        Self { packer: Packer::new(options.packing, sink), level }
+    }
+}
+
+/// The writing thread: puts pieces in order into the sink. No answer means that there is a fault.
+pub(super) fn write(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Option<Report> {
+    match write_all(shared, output, steps) {
+        Ok(report) => Some(report),
+        Err(fault) => {
+            shared.fail(fault);
+            None
+        }
+    }
+}
+
+fn write_all(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Result<Report> {
+    let Output { mut packer, level } = output;
+    let mut entries = Vec::new();
+    while let Ok(step) = steps.recv() {
+        let Step::Begin(name, assembler) = step else {
+            return Err(Error::Usage("a piece came before its file"));
+        };
+        entries.push(write_entry(shared, &mut packer, level, name, assembler, steps)?);
+    }
+    if shared.is_stopped() {
+        return Err(Error::Cancelled);
+    }
+    let bytes_written = packer.finish()?;
+    shared.progress.bytes.store(bytes_written, Ordering::Relaxed);
+    Ok(Report {
+        rows: entries.iter().map(|entry| entry.rows).sum(),
+        bytes_uncompressed: entries.iter().map(|entry| entry.bytes_uncompressed).sum(),
+        bytes_written,
+        entries,
+    })
+}
+
+fn write_entry(
+    shared: &Shared,
+    packer: &mut Packer,
+    level: Level,
+    name: EntryName,
+    mut assembler: Box<dyn Assembler>,
+    steps: &Receiver<Step>,
+) -> Result<EntryReport> {
+    let mut warnings = Warnings::default();
+    let mut rows = 0;
+    let mut file = packer.begin(name.clone(), level)?;
+    assembler.start(&mut file)?;
+    loop {
+        // A closed queue, or a piece that never comes, means that somebody stopped.
+        match steps.recv().map_err(|_| Error::Cancelled)? {
+            Step::Piece(piece) => {
+                let piece = piece.recv().map_err(|_| Error::Cancelled)??;
+                if shared.is_stopped() {
+                    return Err(Error::Cancelled);
+                }
+                rows += append(shared, &mut file, assembler.as_mut(), piece, &mut warnings)?;
+            }
+            Step::End => break,
+            Step::Begin(..) => return Err(Error::Usage("a file began inside another")),
+        }
+    }
+    warnings.merge(assembler.finish(&mut file)?);
+    Ok(EntryReport {
+        name: name.as_str().to_owned(),
+        rows,
+        bytes_uncompressed: file.finish()?,
+        warnings: warnings.into_vec(),
+    })
+}
+
+fn append(
+    shared: &Shared,
+    file: &mut FileWriter<'_>,
+    assembler: &mut dyn Assembler,
+    mut piece: Piece,
+    warnings: &mut Warnings,
+) -> Result<u64> {
+    let rows = piece.rows;
+    warnings.merge(std::mem::take(&mut piece.warnings));
+    if let Some(spare) = assembler.append(piece, file)? {
+        shared.give_back(spare);
+    }
+    shared.progress.rows.fetch_add(rows, Ordering::Relaxed);
+    shared.progress.bytes.store(file.sink_bytes(), Ordering::Relaxed);
+    Ok(rows)
+}
