@@ -1,0 +1,55 @@
+//! A client of Outhaul's own API.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::Server;
+
+/// Somebody of a tenant, with an API key.
+#[derive(Clone)]
+pub struct Native {
+    client: Client,
+    base_url: String,
+    key: String,
+}
+
+impl Native {
+    /// That tenant of the demo.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn of(server: &Server, tenant: &str) -> anyhow::Result<Self> {
+        let client = Client::builder().timeout(Duration::from_secs(600)).build()?;
+        let key = server.secret(&format!("tenants.{tenant}.native.api_key"));
+        Ok(Self { client, base_url: server.base_url.clone(), key })
+    }
+
+    /// Goes on at a server that was started again.
+    pub fn follow(&mut self, server: &Server) {
+        self.base_url.clone_from(&server.base_url);
+    }
+
+    /// A request to a path below `/api/v1`.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}/api/v1{path}", self.base_url);
+        self.client.request(method, url).bearer_auth(&self.key)
+    }
+
+    /// GET, as JSON.
+    ///
+    /// # Errors
+    /// When it is refused or no JSON.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(self.request(Method::GET, path).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// POST of JSON.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Response> {
+        Ok(self.request(Method::POST, path).json(body).send().await?)
+    }
+}

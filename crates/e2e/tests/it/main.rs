@@ -1,0 +1,7 @@
+//! Whole-server tests, one binary: each starts the built program and drives it from outside.
+
+mod bad_input;
+mod clients;
+mod kills;
+mod limits;
+mod values;

@@ -1,0 +1,150 @@
+//! `cargo xtask bench`: Outhaul and its peers on the same data, side by side in one run.
+//!
+//! Every case runs each program once a round, in turn, so that a noisy machine is noisy for all.
+//! Medians and peak memory are printed as a table and written to `docs/benchmarks.md`. A peer's
+//! time is what it measures itself without its imports; ours is the whole process.
+
+mod measure;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+
+use crate::{python, run};
+use measure::{Measurement, measure};
+
+/// What to compare.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// TPC-H scale factor.
+    #[arg(long, default_value_t = 1)]
+    scale: u32,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only cases whose name contains this.
+    case: Option<String>,
+    /// Print only; leave docs/benchmarks.md as it is.
+    #[arg(long)]
+    dry: bool,
+}
+
+/// One thing to compare, and how much of the best peer's time we allow ourselves.
+pub struct Case {
+    /// Its name, also on the peers' side.
+    pub name: &'static str,
+    /// What it does, for people.
+    pub title: &'static str,
+    /// Arguments of `outhaul run` besides source and output.
+    arguments: &'static [&'static str],
+    /// Who else does it.
+    peers: &'static [&'static str],
+    /// The goal: at most this part of the fastest peer's time.
+    pub goal: f64,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "csv",
+        title: "Parquet to CSV",
+        arguments: &["--object", "lineitem", "--format", "csv"],
+        peers: &["duckdb", "polars"],
+        goal: 0.75,
+    },
+    Case {
+        name: "csv_gzip",
+        title: "Parquet to CSV, gzip",
+        arguments: &["--object", "lineitem", "--format", "csv", "--pack", "gzip"],
+        peers: &["duckdb"],
+        goal: 0.15,
+    },
+    Case {
+        name: "xlsx",
+        title: "Parquet to Excel, 1,000,000 rows",
+        arguments: &["--sql", "select * from lineitem limit 1000000", "--format", "xlsx"],
+        peers: &["polars"],
+        goal: 0.1,
+    },
+];
+
+/// What the programs did in one case.
+pub struct Outcome {
+    /// The case.
+    pub case: &'static Case,
+    /// Ours.
+    pub ours: Vec<Measurement>,
+    /// Each peer's.
+    pub peers: Vec<(&'static str, Vec<Measurement>)>,
+}
+
+/// Runs the comparison.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let python = python::environment("xtask/src/bench/requirements.txt")?;
+    let source = data(&python, args.scale)?;
+    let mut build = run::cargo();
+    build.args(["build", "--release", "--package", "outhaul"]);
+    run::step("release build", &mut build)?;
+    let wanted = |case: &&Case| args.case.as_ref().is_none_or(|part| case.name.contains(part));
+    let mut outcomes = Vec::new();
+    for case in CASES.iter().filter(wanted) {
+        outcomes.push(compare(case, args.rounds, &python, &source)?);
+    }
+    let table = report::table(args.scale, args.rounds, &outcomes);
+    println!("{table}");
+    if !args.dry {
+        report::write(args.scale, &table)?;
+    }
+    Ok(())
+}
+
+fn compare(
+    case: &'static Case,
+    rounds: usize,
+    python: &Path,
+    source: &Path,
+) -> anyhow::Result<Outcome> {
+    let folder = run::target().join("bench/out");
+    std::fs::create_dir_all(&folder)?;
+    let program = run::target().join("release/outhaul");
+    let mut ours = Vec::new();
+    let mut peers: Vec<_> = case.peers.iter().map(|peer| (*peer, Vec::new())).collect();
+    for round in 1..=rounds {
+        let output = folder.join(format!("outhaul.{}", case.name));
+        let mut command = Command::new(&program);
+        command.arg("run").arg("--source").arg(source).args(case.arguments);
+        command.arg("--output").arg(&output);
+        let measured = measure(&mut command, false)?;
+        println!("{} round {round}: outhaul {:.2} s", case.name, measured.seconds);
+        ours.push(measured);
+        std::fs::remove_file(&output).ok();
+        for (peer, measurements) in &mut peers {
+            let output = folder.join(format!("{peer}.{}", case.name));
+            let mut command = Command::new(python);
+            command.arg(run::root().join("xtask/src/bench/peers.py"));
+            command.args([*peer, case.name]).arg(source).arg(&output);
+            let measured = measure(&mut command, true)?;
+            println!("{} round {round}: {peer} {:.2} s", case.name, measured.seconds);
+            measurements.push(measured);
+            std::fs::remove_file(&output).ok();
+        }
+    }
+    Ok(Outcome { case, ours, peers })
+}
+
+/// TPC-H lineitem as one Parquet file, made once.
+fn data(python: &Path, scale: u32) -> anyhow::Result<PathBuf> {
+    let folder = run::target().join(format!("bench/sf{scale}"));
+    let file = folder.join("lineitem.parquet");
+    if !file.is_file() {
+        std::fs::create_dir_all(&folder)?;
+        let generator = python.with_file_name("tpchgen-cli");
+        let mut command = Command::new(generator);
+        command.args(["--tables", "lineitem", "--format", "parquet", "--scale-factor"]);
+        command.arg(scale.to_string()).arg("--output-dir").arg(&folder);
+        run::step("TPC-H lineitem", &mut command)?;
+    }
+    file.is_file().then_some(file).context("the generator left no lineitem.parquet")
+}
