@@ -1,7 +1,8 @@
 //! Export ZOQL: the language of Zuora's Export API and of AQuA queries of type `zoqlexport`.
 //!
-//! [`parser`] reads text into [`ast`], `print` writes it back, `names`, `conditions` and `lower` look
-//! every name up in the catalog and check every type. [`compile`] is the way through all of them.
+//! [`parser`] reads text into [`ast`] and `print` writes it back; `names`, `conditions` and `lower`
+//! look every name up in the catalog and check every type. [`compile`] is the way through all of
+//! them.
 
 pub mod ast;
 mod conditions;

@@ -263,7 +263,8 @@ impl Parser {
         }
         if self.depth == DEPTH_MAX {
             let message = format!(
-                "Parentheses and NOT are nested more than {DEPTH_MAX} deep: write the condition flatter"
+                "Parentheses and NOT are nested more than {DEPTH_MAX} deep: write the condition \
+                 flatter"
             );
             return Err(ZoqlError::new(ZoqlErrorKind::Limit, self.at(), message));
         }
@@ -365,11 +366,12 @@ impl Parser {
             }
             None => {
                 if matches!(self.kind(self.next + 1), TokenKind::Text(_)) {
-                    self.next += 1;
-                    return Err(self.unexpected(
-                        "no text here; dates and datetimes are written \
-                                                in single quotes alone, without a word before them",
-                    ));
+                    let message = format!(
+                        "Found {} before a text in quotes: texts, dates and datetimes are written \
+                         in single quotes alone",
+                        self.peek().describe()
+                    );
+                    return Err(ZoqlError::syntax(at, message));
                 }
                 Operand::Expr(self.expr(clause)?)
             }

@@ -171,3 +171,13 @@ pub fn near_query() -> impl Strategy<Value = String> {
     let headed = loose.clone().prop_map(|rest| format!("select Id from Account where {rest}"));
     prop_oneof![loose, headed]
 }
+
+/// Texts that are almost dates, datetimes or relative literals.
+pub fn near_literal() -> impl Strategy<Value = String> {
+    let head = "(now|today|2024-0[0-9]-[0-3][0-9])?";
+    let amount = "[-+ ]{0,3}[0-9]{0,8} ?";
+    let unit = "(days|months|years|T[0-2][0-9]:[0-6][0-9])?";
+    let zone = "(Z| ?\\([-+A-Za-z/_ 0-9:]{0,12}\\))?";
+    (head, amount, unit, zone)
+        .prop_map(|(head, amount, unit, zone)| format!("{head}{amount}{unit}{zone}"))
+}
