@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::ArtifactId;
 use crate::principal::{Role, TenantId};
+use crate::{ArtifactId, Error, ErrorKind, Result};
 
 /// How a credential is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,6 +137,21 @@ pub struct Link {
     pub expires_at: DateTime<Utc>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Link {
+    /// Admits one more link to an artifact that has `live` ones.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when that is the most there may be.
+    pub fn admit(live: u32, most: u32) -> Result<()> {
+        if live < most {
+            return Ok(());
+        }
+        let kind = ErrorKind::LimitExceeded { limit: most, active: live };
+        let text = format!("the file has {live} live links, and at most {most} may be; revoke one");
+        Err(Error::new(kind, text))
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod access;
 pub mod catalog;
 pub mod clock;
 pub mod error;
+pub mod event;
 pub mod export;
 pub mod flow;
 pub mod format;

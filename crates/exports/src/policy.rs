@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, ErrorKind, Result};
+
 /// What an export is held to. It is copied onto the export when it is created, so that a later
 /// change of the configuration does not change a promise already made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,23 @@ impl Policy {
         self.record_kept_secs = change.record_kept_secs.unwrap_or(self.record_kept_secs);
         self.queries_max = change.queries_max.unwrap_or(self.queries_max);
         self
+    }
+
+    /// Admits one more export when `active` of its tenant and dialect are queued or running.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when that is the most there may be.
+    pub fn admit(&self, active: u32) -> Result<()> {
+        match self.active_max {
+            Some(limit) if active >= limit => Err(Error::new(
+                ErrorKind::LimitExceeded { limit, active },
+                format!(
+                    "{active} exports are queued or running, and at most {limit} may be at once; \
+                     try again when one of them has ended"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// How long a run may take.

@@ -53,7 +53,12 @@ pub trait JobStore: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` when it is running.
-    async fn remove(&self, tenant: &TenantId, id: ExportId) -> Result<Option<Export>>;
+    async fn remove(
+        &self,
+        tenant: &TenantId,
+        id: ExportId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>>;
 
     /// The export and artifact of that id; `None` unless published, and for another tenant's.
     async fn artifact(

@@ -48,7 +48,7 @@ impl Exports {
     ) -> Result<Export> {
         self.get(who, dialect, id).await?;
         require(who, Role::Exporter)?;
-        let removed = self.parts.jobs.remove(&who.tenant, id).await?;
+        let removed = self.parts.jobs.remove(&who.tenant, id, self.now()).await?;
         let mut removed = removed.ok_or_else(|| Error::not_found("export"))?;
         // The record is gone, so no file can be reached any more; a file that cannot be deleted
         // now is an orphan, and the housekeeper for orphans takes it later.

@@ -1,0 +1,116 @@
+//! A store that remembers in memory: what the conformance suite compares a real store with, and
+//! what the tests of other rooms stand on. One mutex, plain loops, nothing clever.
+//!
+//! It keeps every promise of the ports but one: it forgets everything when it is dropped.
+
+mod access;
+mod jobs;
+mod leases;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use crate::access::{AccessToken, Credential, Link};
+use crate::export::{Export, State};
+use crate::ports::Event;
+use crate::principal::TenantId;
+use crate::{ExportId, Result};
+
+/// Remembers exports, credentials, tokens and links in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    memory: Mutex<Memory>,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { memory: Mutex::default(), changes: watch::Sender::new(0) }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` alone, and tells who waits for changes when it wrote an event or said so.
+    fn write<T>(&self, work: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
+        let mut memory = self.lock();
+        memory.changed = false;
+        let done = work(&mut memory);
+        let changed = memory.changed;
+        drop(memory);
+        if changed {
+            self.changes.send_modify(|n| *n += 1);
+        }
+        done
+    }
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// In the order of their insertion.
+    exports: Vec<Export>,
+    keys: HashMap<(TenantId, String, String), KeyRow>,
+    /// When each tenant was served last, as a count of servings.
+    turns: HashMap<TenantId, u64>,
+    turn: u64,
+    events: Vec<EventRow>,
+    sequence: u64,
+    credentials: Vec<Credential>,
+    tokens: Vec<AccessToken>,
+    links: Vec<Link>,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct KeyRow {
+    export: ExportId,
+    fingerprint: String,
+    expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+struct EventRow {
+    tenant: TenantId,
+    /// When it may be forgotten, once its export is.
+    forget_at: DateTime<Utc>,
+    event: Event,
+}
+
+impl Memory {
+    fn find(&self, tenant: &TenantId, id: ExportId) -> Option<usize> {
+        self.exports.iter().position(|export| export.id == id && export.tenant == *tenant)
+    }
+
+    /// How many exports of the lane (tenant and dialect) of `like` are in a state that `counts`.
+    fn count_lane(&self, like: &Export, counts: impl Fn(State) -> bool) -> u32 {
+        let lane = |e: &&Export| e.tenant == like.tenant && e.dialect == like.dialect;
+        let count = self.exports.iter().filter(lane).filter(|e| counts(e.state)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn note(&mut self, export: &Export, kind: &str, state: State, at: DateTime<Utc>) {
+        self.changed = true;
+        self.sequence += 1;
+        let event =
+            Event { sequence: self.sequence, at, export: export.id, state, kind: kind.to_owned() };
+        let (tenant, forget_at) = (export.tenant.clone(), export.record_expires_at);
+        self.events.push(EventRow { tenant, forget_at, event });
+    }
+
+    /// Stores the export at its place, with the event of its transition.
+    fn put(&mut self, place: usize, export: Export, kind: &str, at: DateTime<Utc>) {
+        self.note(&export, kind, export.state, at);
+        self.exports[place] = export;
+    }
+}
