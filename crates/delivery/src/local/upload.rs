@@ -1,0 +1,213 @@
+//! Writes one object: hashes it, and makes it durable and visible in one step at the end.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use outhaul_exports::ports::{Upload, Written};
+use outhaul_exports::{Error, Result};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{free_bytes, make_folders, part_path, prune};
+use crate::digest::Digest;
+use crate::error;
+
+/// Writes smaller than this are joined.
+const JOINED_BYTES: usize = 256 * 1024;
+
+/// Pieces that wait for the disk.
+const QUEUE: usize = 4;
+
+/// An object that is being written by a thread of its own, so that hashing and writing go on while
+/// the next piece is made.
+pub(super) struct LocalUpload {
+    pieces: mpsc::Sender<Step>,
+    writer: JoinHandle<Result<Option<Written>>>,
+}
+
+enum Step {
+    Piece(Bytes),
+    Finish,
+}
+
+impl LocalUpload {
+    /// Makes the temporary file.
+    pub(super) fn begin(root: &Path, key: &str) -> Result<Self> {
+        let path = root.join(key);
+        if path.exists() {
+            return Err(error::exists(key));
+        }
+        let part = part_path(&path);
+        let file = create(&part).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AlreadyExists => error::exists(key),
+            _ => failed(root, "create an artifact", cause),
+        })?;
+        let (pieces, steps) = mpsc::channel(QUEUE);
+        let mut object = Part {
+            root: root.to_owned(),
+            path,
+            part,
+            file: Some(file),
+            joined: Vec::new(),
+            digest: Digest::default(),
+        };
+        let writer = tokio::task::spawn_blocking(move || object.run(steps));
+        Ok(Self { pieces, writer })
+    }
+
+    /// Why the writer ended before it was told to.
+    async fn failure(&mut self) -> Error {
+        match (&mut self.writer).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(_)) => Error::internal("an upload was written to after its end"),
+            Err(panic) => error::panicked(panic),
+        }
+    }
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        if self.writer.is_finished() || self.pieces.send(Step::Piece(bytes)).await.is_err() {
+            return Err(self.failure().await);
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Written> {
+        if self.pieces.send(Step::Finish).await.is_err() {
+            return Err(self.failure().await);
+        }
+        let written = self.writer.await.map_err(error::panicked)??;
+        written.ok_or_else(|| Error::internal("an upload ended without its end"))
+    }
+
+    async fn abort(self: Box<Self>) -> Result<()> {
+        drop(self.pieces);
+        // An error of the writer is one of the upload that is given up; it has cleaned up itself.
+        self.writer.await.map_err(error::panicked)?.or(Ok(None)).map(drop)
+    }
+}
+
+/// The temporary file. Dropped before it is published, it is removed.
+struct Part {
+    root: PathBuf,
+    path: PathBuf,
+    part: PathBuf,
+    file: Option<File>,
+    joined: Vec<u8>,
+    digest: Digest,
+}
+
+impl Part {
+    /// Takes pieces until the end; `None` when the upload was given up.
+    fn run(&mut self, mut steps: mpsc::Receiver<Step>) -> Result<Option<Written>> {
+        while let Some(step) = steps.blocking_recv() {
+            match step {
+                Step::Piece(bytes) => self
+                    .append(&bytes)
+                    .map_err(|cause| failed(&self.root, "write an artifact", cause))?,
+                Step::Finish => return self.publish().map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.digest.update(bytes);
+        if self.joined.len() + bytes.len() < JOINED_BYTES {
+            self.joined.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.flush()?;
+        self.file()?.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let joined = std::mem::take(&mut self.joined);
+        self.file()?.write_all(&joined)?;
+        self.joined = joined;
+        self.joined.clear();
+        Ok(())
+    }
+
+    fn file(&mut self) -> io::Result<&mut File> {
+        self.file.as_mut().ok_or_else(|| io::Error::other("the upload has ended"))
+    }
+
+    /// Makes the object durable, then visible, then its name durable. After a failed sync the
+    /// kernel may have dropped the pages, and a second sync would answer that all is well: so the
+    /// file is given up, and whoever wants it writes it again.
+    fn publish(&mut self) -> Result<Written> {
+        let synced = self.flush().and_then(|()| self.file()?.sync_all());
+        synced.map_err(|cause| failed(&self.root, "sync an artifact", cause))?;
+        self.file = None;
+        let named = renameat_with(CWD, &self.part, CWD, &self.path, RenameFlags::NOREPLACE);
+        match named {
+            Err(rustix::io::Errno::EXIST) => {
+                return Err(error::exists(&self.path.display().to_string()));
+            }
+            Err(cause) => return Err(failed(&self.root, "name an artifact", cause.into())),
+            Ok(()) => {}
+        }
+        let written = std::mem::take(&mut self.digest).finish();
+        if let Err(error) = self.settle(&written) {
+            // It is under its name, but not for certain after a power cut: it must not stay.
+            let _ = fs::remove_file(&self.path);
+            return Err(error);
+        }
+        Ok(written)
+    }
+
+    /// Syncs the folders from the object's up to the root, and reads its length back.
+    fn settle(&self, written: &Written) -> Result<()> {
+        for folder in self.path.ancestors().skip(1) {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|cause| failed(&self.root, "sync an artifact's folder", cause))?;
+            if folder == self.root {
+                break;
+            }
+        }
+        let found = fs::metadata(&self.path)
+            .map_err(|cause| failed(&self.root, "read an artifact back", cause))?;
+        if found.len() != written.bytes {
+            let how = format!("{} bytes were written, {} are there", written.bytes, found.len());
+            return Err(error::damaged(&self.path.display().to_string(), &how));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // After a successful rename there is none; a failure leaves work for the housekeeper.
+        let _ = fs::remove_file(&self.part);
+        prune(&self.root, &self.part);
+    }
+}
+
+/// Makes the temporary file and the folders above it. Another upload's end may remove an empty
+/// folder in between, so this tries again.
+fn create(part: &Path) -> io::Result<File> {
+    let folder = part.parent().unwrap_or(Path::new("."));
+    let mut tries = 0;
+    loop {
+        make_folders(folder)?;
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(part) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && tries < 8 => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+fn failed(root: &Path, what: &str, cause: io::Error) -> Error {
+    match error::is_full(&cause) {
+        true => error::full(free_bytes(root), cause),
+        false => error::away(what, cause),
+    }
+}
