@@ -1,9 +1,13 @@
 //! In-memory ports, fakes and a settable clock, for the tests of every room.
 
 mod clock;
+mod fakes;
 mod memory;
 pub mod sample;
+mod world;
 
 pub use clock::TestClock;
+pub use fakes::{Cut, FakeArtifacts, FakeFormats, FakePlanner};
 pub use memory::MemoryStore;
 pub use sample::{catalog, export, noon, principal, tenant};
+pub use world::World;
