@@ -15,7 +15,7 @@ mod submit;
 pub use authenticate::{Grant, Presented};
 pub use download::{ByteRange, Download};
 pub use links::IssuedLink;
-pub use submit::Submission;
+pub use submit::{RequestKey, Submission};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -2,12 +2,14 @@
 //!
 //! Every failure is the same `Unauthenticated`: whoever guesses learns nothing from it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::Exports;
 use crate::access::{AccessToken, Credential, CredentialKind, sha256_hex};
 use crate::principal::{Principal, TenantScope};
-use crate::{Error, Result, id, limits};
+use crate::{Error, Result, id};
 
 /// What a client shows.
 #[derive(Clone, Copy)]
@@ -71,24 +73,30 @@ impl Exports {
         self.principal(&credential)
     }
 
-    /// Exchanges a client id and secret for an access token.
+    /// Exchanges a client id and secret for an access token that is valid for `ttl`.
     ///
     /// # Errors
     /// As [`Exports::authenticate`].
-    pub async fn grant_token(&self, audience: &str, public: &str, secret: &str) -> Result<Grant> {
+    pub async fn grant_token(
+        &self,
+        audience: &str,
+        public: &str,
+        secret: &str,
+        ttl: Duration,
+    ) -> Result<Grant> {
         let kind = CredentialKind::ClientSecret;
         let shown = Presented::Pair { kind, public, secret };
         let principal = self.authenticate(audience, shown).await?;
         let token = id::secret(16);
-        let ttl = TimeDelta::from_std(limits::TOKEN_TTL).unwrap_or(TimeDelta::MAX);
+        let life = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
         let stored = AccessToken {
             hash: sha256_hex(&token),
             audience: audience.to_owned(),
             credential: (kind, public.to_owned()),
-            expires_at: self.now() + ttl,
+            expires_at: self.now() + life,
         };
         self.parts.access.add_token(&stored).await?;
-        Ok(Grant { token, expires_in: limits::TOKEN_TTL.as_secs(), principal })
+        Ok(Grant { token, expires_in: ttl.as_secs(), principal })
     }
 
     async fn behind_token(&self, audience: &str, token: &str) -> Result<Credential> {

@@ -1,21 +1,35 @@
-//! Being written.
+#![doc = include_str!("docs.md")]
+
+pub mod request;
+pub mod response;
+pub mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use axum::Router;
 use outhaul_exports::Result;
 use outhaul_exports::policy::{Policy, days, hours};
 
+use super::config::Shared;
+use super::{Zuora, door};
 use crate::{Dialect, Setting};
+
+/// The dialect's id.
+pub const ID: &str = "zuora_export";
 
 /// The dialect.
 pub struct ZuoraExport;
 
 impl Dialect for ZuoraExport {
     fn id(&self) -> &'static str {
-        "zuora_export"
+        ID
     }
 
     fn prefixes(&self) -> &'static [&'static str] {
-        &[]
+        // What stands below `/v1` and `/apps/api` and is nobody else's gets this vendor's 404.
+        &["/v1", "/oauth", "/apps/api"]
     }
 
     fn policy(&self) -> Policy {
@@ -30,10 +44,12 @@ impl Dialect for ZuoraExport {
     }
 
     fn config_schema(&self) -> schemars::Schema {
-        schemars::json_schema!({ "type": "object" })
+        schemars::schema_for!(Shared)
     }
 
-    fn router(&self, _setting: Setting) -> Result<Router> {
-        Ok(Router::new())
+    fn router(&self, setting: Setting) -> Result<Router> {
+        let config = Shared::read(&setting.config, &format!("dialects.{ID}"))?;
+        let zuora = Arc::new(Zuora::new(setting.exports, setting.base_url, config));
+        Ok(door::build(routes::all(), zuora))
     }
 }
