@@ -16,10 +16,13 @@ use crate::{LocalArtifacts, ObjectArtifacts};
 
 const BLOCK: usize = BLOCK_BYTES as usize;
 
+/// Changes the stored bytes of a key behind the store's back.
+type Tamper = Box<dyn Fn(&str, &dyn Fn(&mut Vec<u8>)) + Send + Sync>;
+
 /// A store under test, and the way to break what it holds.
 struct Bench {
     store: Arc<dyn ArtifactStore>,
-    tamper: Box<dyn Fn(&str, &dyn Fn(&mut Vec<u8>)) + Send + Sync>,
+    tamper: Tamper,
 }
 
 fn local() -> (tempfile::TempDir, Bench) {
