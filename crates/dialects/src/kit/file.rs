@@ -160,3 +160,6 @@ fn with(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
+
+#[cfg(test)]
+mod tests;
