@@ -1,1 +1,6 @@
+//! The one binary.
+
+mod config;
+mod demo;
+
 fn main() {}

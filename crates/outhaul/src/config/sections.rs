@@ -1,0 +1,280 @@
+//! The sections of `outhaul.toml`, with their defaults. The catalog's objects, the sources and the
+//! dialects have section types of their own rooms.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use outhaul_exports::catalog::raw::RawObject;
+use outhaul_exports::policy::PolicyChange;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::size::Size;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "outhaul.toml")]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// Where exports, credentials and links are remembered.
+    pub store: Store,
+    /// Where finished files are kept.
+    pub artifacts: Artifacts,
+    /// What runs exports.
+    pub worker: Worker,
+    /// Logs.
+    pub log: Log,
+    /// Where rows are.
+    pub sources: Vec<Map<String, Value>>,
+    /// What may be exported.
+    pub catalog: CatalogSection,
+    /// The customers.
+    pub tenants: Vec<TenantSection>,
+    /// The APIs on the wire, by id.
+    pub dialects: BTreeMap<String, DialectSection>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on; port 0 picks a free one.
+    pub listen: String,
+    /// Where clients reach this server, such as `https://exports.example.com`; links are built
+    /// from it. Made from `listen` when absent.
+    pub base_url: Option<String>,
+    /// Address and port for /metrics alone; on the main port when absent.
+    pub metrics_listen: Option<String>,
+    /// Connections at once; further ones wait.
+    pub connections_max: u32,
+    /// Bytes of a request's head (request line and headers).
+    pub header_bytes_max: Size,
+    /// Headers of a request.
+    pub headers_max: u32,
+    /// Seconds in which a request's head must arrive.
+    pub header_secs: u64,
+    /// Seconds that a request's body may pause.
+    pub body_idle_secs: u64,
+    /// Seconds that a request's whole body may take.
+    pub body_secs: u64,
+    /// Seconds that a client may pause while it reads an answer.
+    pub write_idle_secs: u64,
+    /// Seconds that open downloads and running exports get when the server stops.
+    pub shutdown_secs: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            base_url: None,
+            metrics_listen: None,
+            connections_max: 4096,
+            header_bytes_max: Size(128 << 10),
+            headers_max: 100,
+            header_secs: 10,
+            body_idle_secs: 10,
+            body_secs: 60,
+            write_idle_secs: 60,
+            shutdown_secs: 30,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite:PATH`.
+    pub url: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite:outhaul.db".into() }
+    }
+}
+
+/// `[artifacts]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Artifacts {
+    /// A folder, or the address of an object store (`s3://bucket/prefix`, `gs://`, `az://`).
+    pub url: String,
+    /// Settings of the object store; secrets as references.
+    pub options: BTreeMap<String, String>,
+}
+
+impl Default for Artifacts {
+    fn default() -> Self {
+        Self { url: "artifacts".into(), options: BTreeMap::new() }
+    }
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// Whether `outhaul serve` runs exports itself.
+    pub enabled: bool,
+    /// Exports run at once, each in a process of its own.
+    pub slots: u32,
+    /// Memory of one slot's query operators; past it they spill to disk.
+    pub memory: Size,
+    /// Memory of one slot in all; past it the slot is killed.
+    pub memory_hard: Size,
+    /// Threads of one slot; the machine's processors when absent.
+    pub threads: Option<u32>,
+    /// Folder for spill files.
+    pub spill_dir: String,
+    /// Bytes of one slot's spill files.
+    pub spill_bytes: Size,
+    /// Seconds between a running export's signs of life.
+    pub heartbeat_secs: u64,
+    /// Seconds after which an export whose worker gave no sign of life is run by another.
+    pub lease_secs: u64,
+    /// Seconds between two rounds of the housekeepers.
+    pub sweep_secs: u64,
+    /// Seconds after which remains of unfinished files are deleted.
+    pub orphan_secs: u64,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            slots: 2,
+            memory: Size::mib(256),
+            memory_hard: Size::gib(1),
+            threads: None,
+            spill_dir: "spill".into(),
+            spill_bytes: Size::gib(10),
+            heartbeat_secs: 5,
+            lease_secs: 15,
+            sweep_secs: 15,
+            orphan_secs: 3600,
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least level (`error`, `warn`, `info`, `debug`, `trace`), or directives such as
+    /// `info,outhaul_worker=debug`.
+    pub level: String,
+    /// How lines are written.
+    pub format: LogFormat,
+    /// Whether every answered request is a line.
+    pub access: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text, access: true }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[catalog]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogSection {
+    /// Further files with `[[objects]]`, as `outhaul catalog init` writes them.
+    pub file: OneOrMany,
+    /// The objects.
+    pub objects: Vec<RawObject>,
+}
+
+/// A text or a list of texts.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a path or a list of paths")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Any number.
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+/// A catalog file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFile {
+    /// The objects.
+    pub objects: Vec<RawObject>,
+}
+
+/// `[[tenants]]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantSection {
+    /// Its id: lower-case letters, digits, `-` and `_`, at most 64.
+    pub id: String,
+    /// Name for people; the id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What the tenant column of its rows holds; the id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Its zone, such as `Europe/Berlin`, for calendar dates that name none.
+    #[serde(default = "utc")]
+    #[schemars(with = "String")]
+    pub zone: Tz,
+    /// Its entities (values of the entity column), where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<String>,
+    /// Its organisations (values of the org column), where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orgs: Vec<String>,
+    /// Its public key for sealed values: an age recipient or an OpenPGP public key block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// A file with that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key_file: Option<String>,
+    /// Changes to the policies, by dialect.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, PolicyChange>,
+}
+
+fn utc() -> Tz {
+    Tz::UTC
+}
+
+/// `[dialects.<id>]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct DialectSection {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Changes to its policy, for all tenants.
+    pub policy: PolicyChange,
+    /// Its own settings.
+    #[serde(flatten)]
+    pub own: Map<String, Value>,
+}
+
+impl Default for DialectSection {
+    fn default() -> Self {
+        Self { enabled: true, policy: PolicyChange::default(), own: Map::new() }
+    }
+}

@@ -1,0 +1,179 @@
+//! Every mistake an operator can make, as data: what stands in the file, and what is answered.
+
+use std::path::Path;
+
+use chrono::DateTime;
+
+use super::*;
+
+const GOOD: &str = r#"
+[[sources]]
+kind = "files"
+name = "main"
+url = "data"
+
+[[catalog.objects]]
+name = "Account"
+source = "main"
+key = ["Id"]
+tenant_column = "tenant"
+fields = [{ name = "Id", type = "text", nullable = false }]
+
+[[tenants]]
+id = "acme"
+zone = "Europe/Berlin"
+policies.native = { active_max = 7 }
+"#;
+
+fn answer(text: &str) -> Result<(Loaded, Checked), Problems> {
+    let none = std::iter::empty();
+    let loaded = parse(text, "t.toml", Path::new("."), Secrets::Read, none, &|_| None)?;
+    let checked = check(&loaded, DateTime::UNIX_EPOCH)?;
+    Ok((loaded, checked))
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let (loaded, checked) = answer(GOOD).expect("a good configuration");
+    assert_eq!(loaded.config.worker.slots, 2);
+    assert_eq!(checked.catalog.objects().count(), 1);
+    let acme = "acme".into();
+    let policy = checked.policies.of(&acme, "native").expect("native has a policy");
+    assert_eq!(policy.active_max, Some(7));
+}
+
+#[test]
+fn mistakes_are_answered_with_place_and_remedy() {
+    let cases: &[(&str, &str, &str)] = &[
+        // What is replaced, by what, and the answer.
+        (
+            "[[tenants]]",
+            "[sever]\n[[tenants]]",
+            "t.toml:14: sever: unknown key (did you mean server?)",
+        ),
+        (
+            "[[tenants]]",
+            "[server]\nlisen = 'x'\n[[tenants]]",
+            "t.toml:15: server.lisen: unknown key (did you mean listen?)",
+        ),
+        (
+            "[[tenants]]",
+            "[server]\nlisten = 8080\n[[tenants]]",
+            "t.toml:15: server.listen: invalid type: integer `8080`, expected a string",
+        ),
+        (
+            "[[tenants]]",
+            "[server]\nlisten = 'here'\n[[tenants]]",
+            "t.toml:15: server.listen: \"here\" is not an address with a port",
+        ),
+        (
+            "[[tenants]]",
+            "[server]\nbase_url = 'ftp://x'\n[[tenants]]",
+            "server.base_url: \"ftp://x\" is not an address",
+        ),
+        (
+            "[[tenants]]",
+            "[worker]\nslots = 0\n[[tenants]]",
+            "t.toml:15: worker.slots: must be at least 1",
+        ),
+        (
+            "[[tenants]]",
+            "[worker]\nmemory = '1 parsec'\n[[tenants]]",
+            "t.toml:15: worker.memory: \"1 parsec\" is not a size",
+        ),
+        (
+            "[[tenants]]",
+            "[worker]\nlease_secs = 10\n[[tenants]]",
+            "worker.lease_secs: must be at least three heartbeats (15 s)",
+        ),
+        (
+            "[[tenants]]",
+            "[store]\nurl = 'mysql:x'\n[[tenants]]",
+            "store.url: must begin with sqlite:",
+        ),
+        (
+            "[[tenants]]",
+            "[dialects.natve]\n[[tenants]]",
+            "t.toml:14: dialects.natve: unknown key (did you mean native?)",
+        ),
+        (
+            "[[tenants]]",
+            "[dialects.native.policy]\nactive = 3\n[[tenants]]",
+            "t.toml:15: dialects.native.policy.active: unknown key (did you mean active_max?)",
+        ),
+        (
+            "policies.native",
+            "policies.nativ",
+            "tenants[0].policies.nativ: there is no dialect nativ (did you mean native?)",
+        ),
+        (
+            "id = \"acme\"",
+            "id = \"Acme Inc\"",
+            "t.toml:15: tenants[0].id: \"Acme Inc\" is no tenant id",
+        ),
+        ("Europe/Berlin", "Europe/Brlin", "t.toml:16: tenants[0].zone:"),
+        (
+            "[[tenants]]",
+            "[[tenants]]\nid = 'a'\nvalue = 'acme'\n[[tenants]]",
+            "tenant a has the same value \"acme\"",
+        ),
+        (
+            "id = \"acme\"",
+            "id = \"acme\"\npublic_key = 'age1xyz'",
+            "t.toml:16: tenants[0].public_key:",
+        ),
+        (
+            "id = \"acme\"",
+            "id = \"acme\"\npublic_key_file = 'none.txt'",
+            "tenants[0].public_key_file: cannot read",
+        ),
+        (
+            "source = \"main\"",
+            "source = \"man\"",
+            "t.toml:9: catalog.objects[0].source: there is no source named man (did you mean main?)",
+        ),
+        (
+            "key = [\"Id\"]",
+            "key = [\"Nr\"]",
+            "t.toml:7: catalog.objects[0]: object Account: key names Nr",
+        ),
+        (
+            "type = \"text\"",
+            "type = \"string\"",
+            "t.toml:12: catalog.objects[0].fields[0].type: unknown variant `string`, expected one of `text`",
+        ),
+        (
+            "nullable",
+            "nulable",
+            "t.toml:12: catalog.objects[0].fields[0].nulable: unknown key (did you mean nullable?)",
+        ),
+        ("[[tenants]]", "[catalog]\nfile = 'none.toml'\n[[tenants]]", "none.toml"),
+        ("id = \"acme\"", "id = ", "t.toml:15: "),
+    ];
+    for (from, to, expected) in cases {
+        assert!(GOOD.contains(from), "{from} is in the file");
+        let problems = answer(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
+        assert!(problems.contains(expected), "{to}:\n  wanted {expected}\n  {problems}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_named_at_once() {
+    let text = GOOD.replace("zone", "zon").replace("tenant_column", "tenant_colum");
+    let problems = answer(&text).expect_err("two mistakes");
+    assert_eq!(problems.0.len(), 2, "{problems}");
+}
+
+#[test]
+fn what_is_shown_reads_back_and_hides_secrets() {
+    let text = GOOD.replace(
+        "url = \"data\"",
+        "url = 's3://b'\noptions = { aws_secret_access_key = { env = 'K' } }",
+    );
+    let none = std::iter::empty();
+    let loaded = parse(&text, "t.toml", Path::new("."), Secrets::Hide, none, &|_| None);
+    let shown = show::show(&loaded.expect("good").config).expect("it can be written");
+    assert!(shown.contains(secret::DOTS) && shown.contains("header_secs = 10"), "{shown}");
+    let tree = Tree::read(&shown, "shown").expect("it is TOML");
+    assert_eq!(schema::unknown_keys(&tree, &schema::schema()), []);
+}

@@ -1,0 +1,45 @@
+//! The demo's data: the billing system of two invented companies, acme and globex, which share
+//! every table through a tenant column. The same number of rows always makes the same bytes.
+//!
+//! Texts and ids tell whose they are, so that a row that crossed over could be seen. There are
+//! empty texts beside missing ones, quotes, commas, letters beyond ASCII and rows that are marked
+//! as deleted; there are no line breaks in texts, which some clients of CSV cannot read.
+
+mod billing;
+mod calendar;
+mod chance;
+mod customers;
+mod products;
+mod table;
+mod words;
+mod world;
+mod write;
+
+pub use table::{SOURCE, Table};
+pub use world::{Owner, World};
+pub use write::write_all;
+
+use outhaul_exports::catalog::raw::RawObject;
+
+/// Every table, in the order in which the catalog lists them.
+pub fn tables() -> Vec<Table> {
+    vec![
+        customers::account(),
+        customers::contact(),
+        customers::payment_method(),
+        products::product(),
+        products::product_rate_plan(),
+        products::product_rate_plan_charge(),
+        billing::subscription(),
+        billing::rate_plan(),
+        billing::rate_plan_charge(),
+        billing::invoice(),
+        billing::invoice_item(),
+        billing::payment(),
+    ]
+}
+
+/// The catalog over them.
+pub fn objects() -> Vec<RawObject> {
+    tables().iter().map(Table::object).collect()
+}

@@ -1,0 +1,348 @@
+//! What a table of the demo is: its columns, each with the function that makes its values. The
+//! Parquet schema, the rows and the catalog all come from this one description.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use outhaul_exports::catalog::raw::{RawField, RawObject, RawRelation};
+use outhaul_exports::catalog::{Cardinality, FieldType};
+
+use super::world::{Kind, Row, World};
+
+/// Name of the demo's only source.
+pub const SOURCE: &str = "billing";
+/// The column that says whose a row is.
+pub const TENANT_COLUMN: &str = "tenant";
+/// The column that marks a deleted row.
+pub const DELETED_COLUMN: &str = "Deleted";
+/// Digits of a decimal.
+const PRECISION: u8 = 18;
+
+/// A table.
+pub struct Table {
+    /// Which one.
+    pub kind: Kind,
+    /// Its API name, which is also the name of its file.
+    pub name: &'static str,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    relations: Vec<Relation>,
+}
+
+struct Relation {
+    name: &'static str,
+    target: &'static str,
+    column: String,
+}
+
+/// A column.
+pub struct Column {
+    name: String,
+    make: Make,
+    nullable: bool,
+    /// Whether the catalog offers it.
+    offered: bool,
+    label: Option<&'static str>,
+    optional: bool,
+    sensitive: bool,
+    values: &'static [&'static str],
+    money: bool,
+}
+
+/// How a column's values are made. Text is written into a buffer; `false` means no value.
+#[derive(Clone, Copy)]
+enum Make {
+    Text(fn(&Row, &mut String) -> bool),
+    Id(fn(&Row) -> Option<[u8; 32]>),
+    Integer(fn(&Row) -> Option<i64>),
+    /// Units of the last digit; digits after the point.
+    Decimal(fn(&Row) -> Option<i64>, i8),
+    Boolean(fn(&Row) -> Option<bool>),
+    /// Days since 1970.
+    Date(fn(&Row) -> Option<i32>),
+    /// Seconds since 1970.
+    Moment(fn(&Row) -> Option<i64>),
+}
+
+impl Column {
+    fn new(name: &str, make: Make) -> Self {
+        Self {
+            name: name.to_owned(),
+            make,
+            nullable: true,
+            offered: true,
+            label: None,
+            optional: false,
+            sensitive: false,
+            values: &[],
+            money: false,
+        }
+    }
+
+    /// Always has a value.
+    pub fn required(mut self) -> Self {
+        self.nullable = false;
+        self
+    }
+
+    /// Not offered by the catalog.
+    pub fn hidden(mut self) -> Self {
+        self.offered = false;
+        self
+    }
+
+    /// Called so by people.
+    pub fn label(mut self, label: &'static str) -> Self {
+        self.label = Some(label);
+        self
+    }
+
+    /// Exported only when named.
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// Masked unless sealed.
+    pub fn sensitive(mut self) -> Self {
+        self.sensitive = true;
+        self
+    }
+
+    /// One of a closed list.
+    pub fn of(mut self, values: &'static [&'static str]) -> Self {
+        self.values = values;
+        self
+    }
+}
+
+/// Text.
+pub fn text(name: &str, make: fn(&Row, &mut String) -> bool) -> Column {
+    Column::new(name, Make::Text(make))
+}
+
+/// The id of a row.
+pub fn id(name: &str, make: fn(&Row) -> Option<[u8; 32]>) -> Column {
+    Column::new(name, Make::Id(make))
+}
+
+/// A whole number.
+pub fn integer(name: &str, make: fn(&Row) -> Option<i64>) -> Column {
+    Column::new(name, Make::Integer(make))
+}
+
+/// An amount of money, made in hundredths, in the row's `Currency`.
+pub fn money(name: &str, make: fn(&Row) -> Option<i64>) -> Column {
+    Column { money: true, ..Column::new(name, Make::Decimal(make, 2)) }
+}
+
+/// A number with `scale` digits after the point, made in units of the last one.
+pub fn decimal(name: &str, scale: i8, make: fn(&Row) -> Option<i64>) -> Column {
+    Column::new(name, Make::Decimal(make, scale))
+}
+
+/// True or false.
+pub fn boolean(name: &str, make: fn(&Row) -> Option<bool>) -> Column {
+    Column::new(name, Make::Boolean(make))
+}
+
+/// A calendar date, made as days since 1970.
+pub fn date(name: &str, make: fn(&Row) -> Option<i32>) -> Column {
+    Column::new(name, Make::Date(make))
+}
+
+/// A moment, made as seconds since 1970.
+pub fn moment(name: &str, make: fn(&Row) -> Option<i64>) -> Column {
+    Column::new(name, Make::Moment(make))
+}
+
+impl Table {
+    /// A table with its tenant column, its id and what is common to all.
+    pub fn new(kind: Kind, name: &'static str, own: Vec<Column>) -> Self {
+        let mut columns = vec![
+            text(TENANT_COLUMN, |row, out| put(out, row.owner.id())).required().hidden(),
+            id("Id", |row| Some(row.id())).required(),
+        ];
+        columns.extend(own);
+        columns.push(boolean(DELETED_COLUMN, |row| Some(row.chance(99, 1))).required().hidden());
+        Self { kind, name, columns, relations: Vec::new() }
+    }
+
+    /// A relation with its column.
+    pub fn to(
+        mut self,
+        name: &'static str,
+        target: &'static str,
+        make: fn(&Row) -> Option<[u8; 32]>,
+    ) -> Self {
+        let column = format!("{name}Id");
+        self.columns.push(id(&column, make).hidden());
+        self.relations.push(Relation { name, target, column });
+        self
+    }
+
+    /// Its schema.
+    pub fn schema(&self) -> Schema {
+        let fields = self
+            .columns
+            .iter()
+            .map(|column| Field::new(&column.name, data_type(column.make), column.nullable));
+        Schema::new(fields.collect::<Vec<_>>())
+    }
+
+    /// Columns whose values hardly repeat.
+    pub fn random_columns(&self) -> impl Iterator<Item = &str> {
+        let is_random = |column: &&Column| matches!(column.make, Make::Id(_));
+        self.columns.iter().filter(is_random).map(|column| column.name.as_str())
+    }
+
+    /// Rows of the table.
+    ///
+    /// # Errors
+    /// When a value is missing in a column that says it never is.
+    pub fn batch(
+        &self,
+        world: &World,
+        schema: &Arc<Schema>,
+        rows: std::ops::Range<u64>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let rows: Vec<Row> = rows.map(|at| world.row(self.kind, at)).collect();
+        let columns = self.columns.iter().map(|column| array(column.make, &rows));
+        RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)
+    }
+
+    /// What the catalog says of it.
+    pub fn object(&self) -> RawObject {
+        let has_currency = self.columns.iter().any(|column| column.name == "Currency");
+        let fields = self.columns.iter().filter(|column| column.offered).map(|column| RawField {
+            name: column.name.clone(),
+            column: None,
+            label: column.label.map(str::to_owned),
+            field_type: field_type(column.make),
+            nullable: column.nullable,
+            optional: column.optional,
+            sensitive: column.sensitive,
+            file: false,
+            currency_field: (column.money && has_currency).then(|| "Currency".to_owned()),
+            values: column.values.iter().map(|value| (*value).to_owned()).collect(),
+        });
+        let relations = self.relations.iter().map(|relation| RawRelation {
+            name: relation.name.to_owned(),
+            label: None,
+            target: relation.target.to_owned(),
+            columns: [(relation.column.clone(), "Id".to_owned())].into(),
+            cardinality: Cardinality::ToOne,
+        });
+        RawObject {
+            name: self.name.to_owned(),
+            plural: None,
+            label: None,
+            source: SOURCE.to_owned(),
+            table: Some(self.file_name()),
+            key: vec!["Id".to_owned()],
+            tenant_column: TENANT_COLUMN.to_owned(),
+            created: Some("CreatedDate".to_owned()),
+            updated: Some("UpdatedDate".to_owned()),
+            deleted_column: Some(DELETED_COLUMN.to_owned()),
+            entity_column: None,
+            org_column: None,
+            fields: fields.collect(),
+            relations: relations.collect(),
+        }
+    }
+
+    /// The name of its file in the source.
+    pub fn file_name(&self) -> String {
+        format!("{}.parquet", self.name)
+    }
+}
+
+/// Writes a text as it is; a column function's last line.
+pub fn put(out: &mut String, text: &str) -> bool {
+    out.push_str(text);
+    true
+}
+
+/// Writes a formatted text; a column function's last line.
+pub fn write(out: &mut String, text: std::fmt::Arguments<'_>) -> bool {
+    use std::fmt::Write as _;
+    out.write_fmt(text).is_ok()
+}
+
+fn data_type(make: Make) -> DataType {
+    match make {
+        Make::Text(_) | Make::Id(_) => DataType::Utf8,
+        Make::Integer(_) => DataType::Int64,
+        Make::Decimal(_, scale) => DataType::Decimal128(PRECISION, scale),
+        Make::Boolean(_) => DataType::Boolean,
+        Make::Date(_) => DataType::Date32,
+        Make::Moment(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    }
+}
+
+fn field_type(make: Make) -> FieldType {
+    match make {
+        Make::Text(_) | Make::Id(_) => FieldType::Text,
+        Make::Integer(_) => FieldType::Integer,
+        Make::Decimal(..) => FieldType::Decimal,
+        Make::Boolean(_) => FieldType::Boolean,
+        Make::Date(_) => FieldType::Date,
+        Make::Moment(_) => FieldType::Timestamp,
+    }
+}
+
+fn array(make: Make, rows: &[Row]) -> Result<ArrayRef, ArrowError> {
+    Ok(match make {
+        Make::Text(make) => {
+            let mut builder = StringBuilder::with_capacity(rows.len(), rows.len() * 16);
+            let mut buffer = String::new();
+            for row in rows {
+                buffer.clear();
+                let present = make(row, &mut buffer);
+                builder.append_option(present.then_some(buffer.as_str()));
+            }
+            Arc::new(builder.finish())
+        }
+        Make::Id(make) => {
+            let mut builder = StringBuilder::with_capacity(rows.len(), rows.len() * 32);
+            for row in rows {
+                let id = make(row);
+                builder.append_option(id.as_ref().and_then(|id| std::str::from_utf8(id).ok()));
+            }
+            Arc::new(builder.finish())
+        }
+        Make::Integer(make) => {
+            let mut builder = Int64Builder::with_capacity(rows.len());
+            rows.iter().for_each(|row| builder.append_option(make(row)));
+            Arc::new(builder.finish())
+        }
+        Make::Decimal(make, scale) => {
+            let builder = Decimal128Builder::with_capacity(rows.len());
+            let mut builder = builder.with_precision_and_scale(PRECISION, scale)?;
+            rows.iter().for_each(|row| builder.append_option(make(row).map(i128::from)));
+            Arc::new(builder.finish())
+        }
+        Make::Boolean(make) => {
+            let mut builder = BooleanBuilder::with_capacity(rows.len());
+            rows.iter().for_each(|row| builder.append_option(make(row)));
+            Arc::new(builder.finish())
+        }
+        Make::Date(make) => {
+            let mut builder = Date32Builder::with_capacity(rows.len());
+            rows.iter().for_each(|row| builder.append_option(make(row)));
+            Arc::new(builder.finish())
+        }
+        Make::Moment(make) => {
+            let builder = TimestampMicrosecondBuilder::with_capacity(rows.len());
+            let mut builder = builder.with_timezone("UTC");
+            rows.iter()
+                .for_each(|row| builder.append_option(make(row).map(|second| second * 1_000_000)));
+            Arc::new(builder.finish())
+        }
+    })
+}

@@ -1,0 +1,181 @@
+//! Writes the tables as Parquet, a row group at a time, several tables side by side.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, anyhow};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use super::table::Table;
+use super::tables;
+use super::world::World;
+
+/// Rows of a row group.
+const GROUP_ROWS: usize = 122_880;
+/// Rows made at a time.
+const BATCH_ROWS: u64 = 8_192;
+
+/// Writes every table of a world with `items` invoice items into `folder`. `progress` is told how
+/// many rows of all have been written, and how many there will be.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_all(
+    folder: &Path,
+    items: u64,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> anyhow::Result<()> {
+    let world = World::of(items);
+    let mut waiting = tables();
+    waiting.sort_by_key(|table| std::cmp::Reverse(world.rows(table.kind)));
+    let total = waiting.iter().map(|table| world.rows(table.kind)).sum();
+    let waiting = Mutex::new(VecDeque::from(waiting));
+    let done = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let work = || -> anyhow::Result<()> {
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(table) = next else { return Ok(()) };
+            let path = folder.join(table.file_name());
+            write_table(&path, &table, &world, &|rows| {
+                progress(done.fetch_add(rows, Ordering::Relaxed) + rows, total);
+            })
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().map_err(|_| anyhow!("a thread that writes the data panicked"))?
+        })
+    })
+}
+
+fn write_table(
+    path: &Path,
+    table: &Table,
+    world: &World,
+    written: &dyn Fn(u64),
+) -> anyhow::Result<()> {
+    let schema = Arc::new(table.schema());
+    let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(table)?))?;
+    let rows = world.rows(table.kind);
+    let mut at = 0;
+    while at < rows {
+        let end = (at + BATCH_ROWS).min(rows);
+        writer.write(&table.batch(world, &schema, at..end)?)?;
+        written(end - at);
+        at = end;
+    }
+    let file = writer.into_inner()?.into_inner()?;
+    file.sync_all()?;
+    Ok(())
+}
+
+fn properties(table: &Table) -> anyhow::Result<WriterProperties> {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_created_by("outhaul demo".to_owned())
+        .set_max_row_group_row_count(Some(GROUP_ROWS));
+    for column in table.random_columns() {
+        // A dictionary of values that do not repeat only costs time.
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(column), false);
+    }
+    Ok(builder.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use outhaul_exports::catalog::Catalog;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+    use crate::demo::data::{Owner, objects};
+
+    fn digests(folder: &Path) -> BTreeMap<String, String> {
+        let files = std::fs::read_dir(folder).expect("it is a folder");
+        files
+            .map(|file| {
+                let file = file.expect("it can be listed");
+                let bytes = std::fs::read(file.path()).expect("it can be read");
+                use sha2::Digest as _;
+                let digest = hex::encode(sha2::Sha256::digest(bytes));
+                (file.file_name().to_string_lossy().into_owned(), digest)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_same_size_makes_the_same_bytes() {
+        let made = [(); 2].map(|()| {
+            let folder = tempfile::tempdir().expect("a folder");
+            write_all(folder.path(), 3_000, &|_, _| ()).expect("it is written");
+            digests(folder.path())
+        });
+        assert_eq!(made[0].len(), 12);
+        assert_eq!(made[0], made[1]);
+    }
+
+    #[test]
+    fn every_text_tells_whose_it_is_and_holds_no_line_break() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_all(folder.path(), 5_000, &|_, _| ()).expect("it is written");
+        let (mut rows, mut nulls, mut empty, mut beyond_ascii) = (0, 0, 0, 0);
+        for table in tables() {
+            let file = File::open(folder.path().join(table.file_name())).expect("it is there");
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
+            for batch in reader.build().expect("it can be read") {
+                let batch = batch.expect("it can be read");
+                rows += batch.num_rows();
+                let owners = batch.column_by_name("tenant").expect("it is there").clone();
+                let owners = owners.as_string::<i32>();
+                for column in batch.columns() {
+                    let Some(texts) = column.as_string_opt::<i32>() else { continue };
+                    for row in 0..texts.len() {
+                        if texts.is_null(row) {
+                            nulls += 1;
+                            continue;
+                        }
+                        let text = texts.value(row);
+                        empty += usize::from(text.is_empty());
+                        beyond_ascii += usize::from(!text.is_ascii());
+                        assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
+                        let foreign = Owner::ALL.into_iter().find(|o| o.id() != owners.value(row));
+                        let foreign = foreign.expect("there are two").id();
+                        assert!(!text.to_lowercase().contains(foreign), "{text:?}");
+                    }
+                }
+            }
+        }
+        assert!(rows > 5_000 && nulls > 100 && empty > 100 && beyond_ascii > 100);
+    }
+
+    #[test]
+    fn the_catalog_is_sound_and_offers_what_clients_need() {
+        let catalog = Catalog::check(objects()).expect("a good catalog");
+        assert_eq!(catalog.objects().count(), 12);
+        for object in catalog.objects() {
+            assert_eq!(object.updated.as_deref(), Some("UpdatedDate"), "{}", object.name);
+            assert!(object.field("tenant").is_none() && object.field("Deleted").is_none());
+        }
+        let account = catalog.require("Account").expect("it is there");
+        for relation in ["BillToContact", "SoldToContact", "ParentAccount", "DefaultPaymentMethod"]
+        {
+            assert!(account.relation(relation).is_some(), "{relation}");
+        }
+        let method = catalog.require("PaymentMethod").expect("it is there");
+        assert!(method.field("AchAccountNumber").is_some_and(|field| field.sensitive));
+    }
+}
