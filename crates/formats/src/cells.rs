@@ -227,10 +227,8 @@ impl<'a> Column<'a> {
 
 impl<'a> Kind<'a> {
     fn resolve(name: &str, array: &'a ArrayRef, options: &ValueOptions) -> Result<Self> {
-        let scale = |digits: &i8| Scale {
-            digits: *digits,
-            trim: options.decimals == Decimals::Trimmed,
-        };
+        let scale =
+            |digits: &i8| Scale { digits: *digits, trim: options.decimals == Decimals::Trimmed };
         Ok(match array.data_type() {
             DataType::Null => Self::Null,
             DataType::Boolean => Self::Bool(array.as_boolean()),
@@ -353,10 +351,8 @@ pub(crate) fn check_types(schema: &arrow_schema::Schema, options: &ValueOptions)
 fn iso<'a>(name: &str, array: &'a ArrayRef) -> Result<ArrayFormatter<'a>> {
     // The default of Arrow's options is ISO 8601 for durations; intervals have one text only.
     static TEXT: ArrowText<'static> = ArrowText::new();
-    ArrayFormatter::try_new(array.as_ref(), &TEXT).map_err(|source: ArrowError| Error::Convert {
-        column: name.to_owned(),
-        source,
-    })
+    ArrayFormatter::try_new(array.as_ref(), &TEXT)
+        .map_err(|source: ArrowError| Error::Convert { column: name.to_owned(), source })
 }
 
 fn timestamps(array: &ArrayRef, unit: TimeUnit) -> &[i64] {

@@ -144,8 +144,12 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// `Value` when a value breaks a limit that the options do not let pass; `Cancelled` when
     /// `stop` answers true.
-    fn encode(&self, chunk: &Chunk, scratch: &mut Scratch, stop: &dyn Fn() -> bool)
-    -> Result<Piece>;
+    fn encode(
+        &self,
+        chunk: &Chunk,
+        scratch: &mut Scratch,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Piece>;
 
     /// The serial half for one file.
     fn assembler(&self) -> Box<dyn Assembler>;

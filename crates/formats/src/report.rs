@@ -45,9 +45,7 @@ impl WarningKind {
             Self::NumberAsText => {
                 "numbers of more than 15 digits were written as text so that no digit is lost"
             }
-            Self::DateAsText => {
-                "dates outside 1900-03-01 to 9999-12-31 were written as text"
-            }
+            Self::DateAsText => "dates outside 1900-03-01 to 9999-12-31 were written as text",
             Self::TimestampRounded => "timestamps finer than a millisecond were rounded",
             Self::FurtherSheet => "rows went on in further sheets",
         }

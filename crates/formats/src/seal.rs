@@ -263,10 +263,10 @@ impl Sealing {
             }
             text.clear();
             column.write(row, &mut text, &mut Plain);
-            let value = self.recipient.seal(text.as_slice()).map_err(|why| Error::Seal {
-                column: name.to_owned(),
-                problem: why.to_string(),
-            })?;
+            let value = self
+                .recipient
+                .seal(text.as_slice())
+                .map_err(|why| Error::Seal { column: name.to_owned(), problem: why.to_string() })?;
             sealed.append_value(value);
         }
         Ok(Arc::new(sealed.finish()))

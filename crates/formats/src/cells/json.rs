@@ -66,10 +66,7 @@ impl<'a> Json<'a> {
                 for (field, column) in fields.iter().zip(columns) {
                     let mut key = Buf::default();
                     quoted(&mut key, field.name().as_bytes());
-                    members.push((
-                        key.as_slice().to_vec(),
-                        Self::resolve(name, column, options)?,
-                    ));
+                    members.push((key.as_slice().to_vec(), Self::resolve(name, column, options)?));
                 }
                 Shape::Struct(members)
             }

@@ -37,10 +37,8 @@ pub(crate) fn date(out: &mut Buf, day: i64) {
     if (0..=9999).contains(&year) {
         let word = digits::eight(year as u64 * 10_000 + u64::from(month * 100 + day));
         let dash = u64::from(b'-');
-        let first = (word & 0xFFFF_FFFF)
-            | (dash << 32)
-            | (((word >> 32) & 0xFFFF) << 40)
-            | (dash << 56);
+        let first =
+            (word & 0xFFFF_FFFF) | (dash << 32) | (((word >> 32) & 0xFFFF) << 40) | (dash << 56);
         let room = out.room(16);
         room[..8].copy_from_slice(&first.to_le_bytes());
         room[8..10].copy_from_slice(&((word >> 48) as u16).to_le_bytes());

@@ -44,8 +44,12 @@ impl CsvEncoder {
             b"" if sole => b"\"\"".to_vec(),
             text => text.to_vec(),
         };
-        let mut quoter =
-            Quoter { delimiter, null, null_text: options.values.null.clone().into(), spreadsheet_safe };
+        let mut quoter = Quoter {
+            delimiter,
+            null,
+            null_text: options.values.null.clone().into(),
+            spreadsheet_safe,
+        };
         let mut head = Buf::default();
         if bom {
             head.fixed(&[0xEF, 0xBB, 0xBF]);

@@ -77,11 +77,17 @@ impl CsvOptions {
         let delimiter = match u8::try_from(self.delimiter) {
             Ok(byte) if byte.is_ascii() => byte,
             _ => {
-                return refuse("csv.delimiter", "use one ASCII character, such as , ; | or a tab".into());
+                return refuse(
+                    "csv.delimiter",
+                    "use one ASCII character, such as , ; | or a tab".into(),
+                );
             }
         };
         if delimiter.is_ascii_alphanumeric()
-            || matches!(delimiter, b'"' | b'\'' | b'\n' | b'\r' | b'+' | b'-' | b'.' | b':' | b' ' | 0)
+            || matches!(
+                delimiter,
+                b'"' | b'\'' | b'\n' | b'\r' | b'+' | b'-' | b'.' | b':' | b' ' | 0
+            )
         {
             return refuse(
                 "csv.delimiter",
@@ -91,7 +97,8 @@ impl CsvOptions {
         if null.bytes().any(|byte| byte == delimiter || matches!(byte, b'"' | b'\n' | b'\r')) {
             return refuse(
                 "values.null",
-                "the text of nulls cannot have the delimiter, a quotation mark or a line end".into(),
+                "the text of nulls cannot have the delimiter, a quotation mark or a line end"
+                    .into(),
             );
         }
         Ok(delimiter)

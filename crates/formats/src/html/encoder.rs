@@ -35,7 +35,9 @@ impl HtmlEncoder {
         }
         let mut escaper = Escaper::new("");
         let mut head = Buf::default();
-        head.slice(b"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>");
+        head.slice(
+            b"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
+        );
         // A title has to hold more than blanks.
         let title = match options.html.title.trim() {
             "" => "Export",

@@ -112,10 +112,45 @@ mod tests {
     fn names_that_escape_or_confuse_are_refused() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
         for name in [
-            "", "/", "/etc/passwd", "..", "../a", "a/../b", "a/..", "./a", "a//b", "a/", "C:\\x",
-            "C:x", "a\\b", "..\\a", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", "CON", "con.csv", "a/NUL.txt",
-            "aux", "COM1.csv", "lpt9", "LPT¹", "prn.", "a.", "a ", " a", "a?", "a*", "a\"", "<a>", "a|b",
-            "gpj\u{202e}exe.csv", "\u{feff}a", &long, "...", "a/ /b",
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../a",
+            "a/../b",
+            "a/..",
+            "./a",
+            "a//b",
+            "a/",
+            "C:\\x",
+            "C:x",
+            "a\\b",
+            "..\\a",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{85}",
+            "CON",
+            "con.csv",
+            "a/NUL.txt",
+            "aux",
+            "COM1.csv",
+            "lpt9",
+            "LPT¹",
+            "prn.",
+            "a.",
+            "a ",
+            " a",
+            "a?",
+            "a*",
+            "a\"",
+            "<a>",
+            "a|b",
+            "gpj\u{202e}exe.csv",
+            "\u{feff}a",
+            &long,
+            "...",
+            "a/ /b",
         ] {
             assert!(EntryName::new(name).is_err(), "{name:?} was let in");
         }
@@ -124,8 +159,16 @@ mod tests {
     #[test]
     fn plain_names_pass() {
         for name in [
-            "Invoices.csv", "xl/worksheets/sheet1.xml", "[Content_Types].xml", "_rels/.rels",
-            "Rechnungen_März.csv", "請求書.csv", "COM.csv", "CONSOLE.csv", "communication", "a..b",
+            "Invoices.csv",
+            "xl/worksheets/sheet1.xml",
+            "[Content_Types].xml",
+            "_rels/.rels",
+            "Rechnungen_März.csv",
+            "請求書.csv",
+            "COM.csv",
+            "CONSOLE.csv",
+            "communication",
+            "a..b",
         ] {
             assert_eq!(EntryName::new(name).unwrap().as_str(), name);
         }
@@ -135,8 +178,19 @@ mod tests {
     fn every_label_makes_a_name() {
         let wide = "𠜎".repeat(100);
         for label in [
-            "", "..", "../../etc/passwd", "CON", "nul.txt", "a/b\\c", "Q3: 100% <final>?", "\0\n",
-            "Umsätze März", &wide, ".hidden", "a.", " ",
+            "",
+            "..",
+            "../../etc/passwd",
+            "CON",
+            "nul.txt",
+            "a/b\\c",
+            "Q3: 100% <final>?",
+            "\0\n",
+            "Umsätze März",
+            &wide,
+            ".hidden",
+            "a.",
+            " ",
         ] {
             let name = EntryName::from_label(label, "csv");
             EntryName::new(name.as_str()).unwrap();

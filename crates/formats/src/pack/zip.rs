@@ -81,7 +81,8 @@ impl Directory {
         put16(&mut bytes, name.as_str().len() as u16);
         put16(&mut bytes, 0);
         bytes.extend_from_slice(name.as_str().as_bytes());
-        self.open = Some(Open { name, offset: position, data_offset: position + bytes.len() as u64 });
+        self.open =
+            Some(Open { name, offset: position, data_offset: position + bytes.len() as u64 });
         Ok(bytes)
     }
 

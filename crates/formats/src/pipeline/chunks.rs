@@ -63,9 +63,9 @@ impl Chunker {
             return;
         }
         let bytes = batch_bytes(&batch);
-        let room = self.section_rows.map_or(u64::MAX, |section| {
-            section - (self.next_row + self.rows as u64) % section
-        });
+        let room = self
+            .section_rows
+            .map_or(u64::MAX, |section| section - (self.next_row + self.rows as u64) % section);
         let half = if rows as u64 > room {
             room as usize
         } else if rows > ROWS_MAX || (bytes > BYTES_MAX && rows > 1) {

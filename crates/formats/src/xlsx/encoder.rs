@@ -61,7 +61,13 @@ impl XlsxEncoder {
         let references: Vec<_> =
             (0..columns).map(|at| format!("<c r=\"{}", column_letters(at)).into_bytes()).collect();
         let workbook = Workbook::new(&options.xlsx, &names, &references);
-        Ok(Self { workbook, names, references, values: options.values.clone(), options: options.xlsx.clone() })
+        Ok(Self {
+            workbook,
+            names,
+            references,
+            values: options.values.clone(),
+            options: options.xlsx.clone(),
+        })
     }
 
     fn rows(&self, batch: &RecordBatch, first_row: u64, run: &mut Run<'_>) -> Result<()> {
@@ -185,7 +191,12 @@ fn column_letters(mut at: usize) -> String {
 
 /// Writes a cell behind its reference. Answers what is different from the source, if anything.
 #[inline(always)]
-fn cell(column: &mut Column<'_>, row: usize, out: &mut Buf, text: &mut CellText) -> Option<WarningKind> {
+fn cell(
+    column: &mut Column<'_>,
+    row: usize,
+    out: &mut Buf,
+    text: &mut CellText,
+) -> Option<WarningKind> {
     if column.is_null(row) {
         text.null(out);
         return None;
@@ -319,7 +330,12 @@ fn decimal(out: &mut Buf, value: i128, scale: Scale, text: &mut CellText) -> Opt
 
 /// Decimals of more than 15 digits: still a number when the digits beyond are zeros.
 #[cold]
-fn decimal_long(out: &mut Buf, value: i128, scale: Scale, text: &mut CellText) -> Option<WarningKind> {
+fn decimal_long(
+    out: &mut Buf,
+    value: i128,
+    scale: Scale,
+    text: &mut CellText,
+) -> Option<WarningKind> {
     let mut magnitude = value.unsigned_abs();
     while magnitude != 0 && magnitude.is_multiple_of(10) {
         magnitude /= 10;
@@ -398,9 +414,16 @@ mod tests {
 
     #[test]
     fn columns_are_lettered_as_in_a_spreadsheet() {
-        for (at, letters) in
-            [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (701, "ZZ"), (702, "AAA"), (16_383, "XFD")]
-        {
+        for (at, letters) in [
+            (0, "A"),
+            (25, "Z"),
+            (26, "AA"),
+            (51, "AZ"),
+            (52, "BA"),
+            (701, "ZZ"),
+            (702, "AAA"),
+            (16_383, "XFD"),
+        ] {
             assert_eq!(column_letters(at), letters);
         }
     }

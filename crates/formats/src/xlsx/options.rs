@@ -62,9 +62,13 @@ impl XlsxOptions {
                 format!("the name of a sheet has 1 to {SHEET_NAME_CHARS_MAX} characters"),
             );
         }
-        let forbidden =
-            |letter: char| letter.is_control() || matches!(letter, '[' | ']' | ':' | '*' | '?' | '/' | '\\');
-        if name.contains(forbidden) || name.starts_with('\'') || name.eq_ignore_ascii_case("history") {
+        let forbidden = |letter: char| {
+            letter.is_control() || matches!(letter, '[' | ']' | ':' | '*' | '?' | '/' | '\\')
+        };
+        if name.contains(forbidden)
+            || name.starts_with('\'')
+            || name.eq_ignore_ascii_case("history")
+        {
             return refuse(
                 "xlsx.sheet",
                 "Excel refuses [ ] : * ? / \\, a ' at the start, and the name History".into(),
@@ -80,7 +84,9 @@ mod tests {
 
     #[test]
     fn names_that_excel_refuses_are_refused() {
-        for sheet in ["", "  ", "a/b", "a[1]", "what?", "'x", "History", "a name of twenty-seven lett"] {
+        for sheet in
+            ["", "  ", "a/b", "a[1]", "what?", "'x", "History", "a name of twenty-seven lett"]
+        {
             let options = XlsxOptions { sheet: sheet.to_owned(), ..XlsxOptions::default() };
             assert!(options.check().is_err(), "{sheet:?}");
         }

@@ -126,7 +126,7 @@ fn replace(out: &mut Buf, by: &[u8], taken: usize) -> usize {
 /// True when what follows an underscore makes it look like `_xHHHH_`.
 fn looks_escaped(more: &[u8]) -> bool {
     match more {
-        [b'x' | b'X', digits @ .., ] if digits.len() >= 5 => {
+        [b'x' | b'X', digits @ ..] if digits.len() >= 5 => {
             digits[..4].iter().all(u8::is_ascii_hexdigit) && digits[4] == b'_'
         }
         _ => false,
