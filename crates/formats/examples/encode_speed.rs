@@ -190,7 +190,10 @@ fn main() {
             let level = Level::new(level).expect("a level");
             pipeline("csv", Packing::Gzip, level, threads, &batches, rows);
         }
-        pipeline("xlsx", Packing::None, Level::FAST, threads, &batches, rows);
+        for level in [1, 2, 3] {
+            let level = Level::new(level).expect("a level");
+            pipeline("xlsx", Packing::None, level, threads, &batches, rows);
+        }
         pipeline("html", Packing::None, Level::FAST, threads, &batches, rows);
     }
 }

@@ -129,6 +129,8 @@ pub enum Body {
 /// What a thread keeps between chunks.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// How hard to compress, for formats whose files are compressed by themselves.
+    pub level: pack::Level,
     /// Compressor state.
     pub deflater: pack::Deflater,
     /// A buffer for text that does not leave the thread.

@@ -138,7 +138,7 @@ impl Pipeline {
             return Err(Error::Option { option: "threads", problem: "use at least 1".into() });
         }
         let threads = options.threads.min(THREADS_MAX);
-        let shared = Arc::new(Shared::new(options.cancel.clone(), threads));
+        let shared = Arc::new(Shared::new(options.cancel.clone(), threads, options.level));
         // One chunk in each thread's hands, one waiting for each, and the writer's own.
         let (jobs, taken) = sync_channel::<Job>(threads);
         let (steps, ordered) = sync_channel::<Step>(threads * 2);

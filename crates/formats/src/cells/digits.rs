@@ -1,6 +1,7 @@
 //! Numbers to decimal digits. Eight digits at a time are made inside one 64-bit word (the
 //! well-known lane trick: divide by 10,000, then by 100, then by 10, in parallel lanes) and stored
-//! at once; leading zeros are shifted away. No table, no loop, no allocation.
+//! at once; leading zeros are shifted away. Numbers of one or two digits, which are most of many
+//! tables, come from a table of pairs. No loop, no allocation.
 
 use super::buf::Buf;
 
@@ -10,6 +11,18 @@ pub(crate) const POW10: [u64; 20] = {
     let mut at = 1;
     while at < 20 {
         table[at] = table[at - 1] * 10;
+        at += 1;
+    }
+    table
+};
+
+/// The two digits of 0 to 99. It is as long as a byte can count, so that an index of one byte needs
+/// no check.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut table = [[b'0'; 2]; 256];
+    let mut at = 0;
+    while at < 100 {
+        table[at] = [b'0' + at as u8 / 10, b'0' + at as u8 % 10];
         at += 1;
     }
     table
@@ -39,6 +52,12 @@ pub(crate) fn eight(n: u64) -> u64 {
 /// Writes `n` without leading zeros.
 #[inline(always)]
 pub(crate) fn unsigned(out: &mut Buf, n: u64) {
+    if n < 10 {
+        return out.byte(b'0' + n as u8);
+    }
+    if n < 100 {
+        return out.fixed(&PAIRS[usize::from(n as u8)]);
+    }
     let room = out.room(24);
     let len = if n < E8 {
         head(room, n)
@@ -108,9 +127,9 @@ pub(crate) fn decimal_u64(out: &mut Buf, negative: bool, n: u64, scale: usize, t
         out.byte(b'-');
     }
     if scale == 2 {
-        // Money: the commonest scale, and a division by a constant.
+        // Money: the commonest scale, a division by a constant, and digits from the table.
         unsigned(out, n / 100);
-        fraction(out, n % 100, 2, trim);
+        cents(out, (n % 100) as u8, trim);
     } else if scale == 0 {
         unsigned(out, n);
     } else if scale < 20 {
@@ -119,6 +138,17 @@ pub(crate) fn decimal_u64(out: &mut Buf, negative: bool, n: u64, scale: usize, t
     } else {
         decimal_text(out, &mut n.to_string(), scale, trim);
     }
+}
+
+#[inline(always)]
+fn cents(out: &mut Buf, n: u8, trim: bool) {
+    let [tenths, hundredths] = PAIRS[usize::from(n)];
+    out.room(4)[..4].copy_from_slice(&[b'.', tenths, hundredths, 0]);
+    out.advance(match (trim, n) {
+        (true, 0) => 0,
+        (true, n) if n.is_multiple_of(10) => 2,
+        _ => 3,
+    });
 }
 
 #[inline(always)]

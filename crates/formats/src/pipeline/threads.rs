@@ -19,6 +19,7 @@ const SPARE_BYTES_MAX: usize = 8 << 20;
 
 /// What all threads of one pipeline see.
 pub(super) struct Shared {
+    level: Level,
     cancel: Arc<AtomicBool>,
     failed: AtomicBool,
     fault: Mutex<Option<Error>>,
@@ -28,8 +29,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(cancel: Arc<AtomicBool>, threads: usize) -> Self {
+    pub(super) fn new(cancel: Arc<AtomicBool>, threads: usize, level: Level) -> Self {
         Self {
+            level,
             cancel,
             failed: AtomicBool::new(false),
             fault: Mutex::new(None),
@@ -73,7 +75,8 @@ impl Shared {
 
 /// An encoding thread: takes jobs until there are none.
 pub(super) fn encode(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
-    let mut scratch = Scratch::default();
+    let fresh = || Scratch { level: shared.level, ..Scratch::default() };
+    let mut scratch = fresh();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
@@ -84,7 +87,7 @@ pub(super) fn encode(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
         let done = catch_unwind(AssertUnwindSafe(|| run(shared, &job, &mut scratch)));
         let piece = done.unwrap_or_else(|_| {
             // The state behind a panic is not to be trusted.
-            scratch = Scratch::default();
+            scratch = fresh();
             Err(Error::Panicked("encoding"))
         });
         match piece {

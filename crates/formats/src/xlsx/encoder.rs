@@ -13,7 +13,6 @@ use crate::cells::time::{self, DAY_SECONDS};
 use crate::cells::{self, Buf, Column, Escape, Kind, Scale, digits};
 use crate::error::{Error, Result};
 use crate::options::{FormatOptions, ValueOptions};
-use crate::pack::Level;
 use crate::report::{Tally, WarningKind, Warnings};
 use crate::{Assembler, Body, Chunk, Encoder, Piece, Scratch};
 
@@ -154,7 +153,7 @@ impl Encoder for XlsxEncoder {
             tally.tell(name, &mut warnings);
         }
         let spare = std::mem::take(&mut scratch.spare);
-        let block = scratch.deflater.block(scratch.text.as_slice(), Level::FAST, spare)?;
+        let block = scratch.deflater.block(scratch.text.as_slice(), scratch.level, spare)?;
         Ok(Piece {
             rows: chunk.rows,
             first_row: chunk.first_row,

@@ -1,0 +1,292 @@
+//! Reads what the formats write with readers that we did not write, value for value: Python's
+//! csv, html.parser, gzip and zipfile, openpyxl, polars, and calamine. The expected rows are given
+//! to the scripts as JSON, made here from the same arrays.
+//!
+//! The scripts need a Python with openpyxl, named by `OUTHAUL_TEST_PYTHON`; without it they are
+//! skipped, and say so.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+    RecordBatch, StringViewArray, TimestampMillisecondArray,
+};
+use calamine::{Data, Reader, Xlsx, open_workbook};
+use outhaul_formats::pack::EntryName;
+use outhaul_formats::{Entry, FormatOptions, Packing, Pipeline, PipelineOptions, Report, format};
+use serde_json::{Value, json};
+
+/// Texts that break writers: quoting, markup, formulas, control characters, other scripts.
+const TEXTS: [&str; 28] = [
+    "plain",
+    "",
+    "a,b",
+    "say \"hi\"",
+    "line\nend",
+    "cr\rin",
+    "crlf\r\nin",
+    " blanks ",
+    "\ttab",
+    "ünï",
+    "請求書",
+    "😀 🏳️‍🌈",
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "=HYPERLINK(\"http://example.com\",\"x\")",
+    "=cmd|' /C calc'!A0",
+    "<script>alert('x')</script>",
+    "&amp; & &#65;",
+    "</td></tr></table>",
+    "1E5",
+    "00123",
+    "2026-08-01",
+    "TRUE",
+    "'quoted'",
+    "]]>",
+    "\u{2028}separator",
+];
+
+fn rows(first: usize, count: usize) -> RecordBatch {
+    let all = || first..first + count;
+    let keep = |row: usize| !row.is_multiple_of(13);
+    let texts: StringViewArray =
+        all().map(|row| keep(row).then(|| TEXTS[row % TEXTS.len()])).collect();
+    let amounts: Decimal128Array =
+        all().map(|row| keep(row + 1).then_some(row as i128 * 997 - 50_000)).collect();
+    let moments: TimestampMillisecondArray = all()
+        .map(|row| keep(row + 2).then_some(1_786_453_688_000 + row as i64 * 86_399_123))
+        .collect();
+    let columns: [(&str, ArrayRef); 7] = [
+        (
+            "id, \"quoted\" & <b>",
+            Arc::new(Int64Array::from_iter_values(all().map(|row| row as i64))),
+        ),
+        ("text", Arc::new(texts)),
+        ("amount", Arc::new(amounts.with_precision_and_scale(15, 2).unwrap())),
+        ("rate", Arc::new(Float64Array::from_iter_values(all().map(|row| row as f64 / 7.0)))),
+        (
+            "flag",
+            Arc::new(
+                all().map(|row| keep(row + 3).then_some(row % 2 == 0)).collect::<BooleanArray>(),
+            ),
+        ),
+        ("day", Arc::new(Date32Array::from_iter_values(all().map(|row| 20_000 + row as i32)))),
+        ("at", Arc::new(moments)),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))
+        .unwrap()
+}
+
+/// The rows as JSON, from the arrays and not from our texts.
+fn expected(batch: &RecordBatch) -> Value {
+    let columns = batch.columns();
+    let cell = |column: &ArrayRef, row: usize| -> Value {
+        if column.is_null(row) {
+            return Value::Null;
+        }
+        let any = column.as_any();
+        if let Some(values) = any.downcast_ref::<Int64Array>() {
+            json!(values.value(row))
+        } else if let Some(values) = any.downcast_ref::<StringViewArray>() {
+            json!(values.value(row))
+        } else if let Some(values) = any.downcast_ref::<Decimal128Array>() {
+            json!(values.value_as_string(row))
+        } else if let Some(values) = any.downcast_ref::<Float64Array>() {
+            json!(values.value(row))
+        } else if let Some(values) = any.downcast_ref::<BooleanArray>() {
+            json!(values.value(row))
+        } else if let Some(values) = any.downcast_ref::<Date32Array>() {
+            json!(values.value_as_date(row).unwrap().to_string())
+        } else if let Some(values) = any.downcast_ref::<TimestampMillisecondArray>() {
+            json!(
+                values.value_as_datetime(row).unwrap().format("%Y-%m-%dT%H:%M:%S%.3f").to_string()
+            )
+        } else {
+            panic!("no rule for {}", column.data_type())
+        }
+    };
+    let names: Vec<_> =
+        batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
+    let rows: Vec<Vec<Value>> = (0..batch.num_rows())
+        .map(|row| columns.iter().map(|column| cell(column, row)).collect())
+        .collect();
+    json!({ "names": names, "rows": rows })
+}
+
+fn write(
+    path: &Path,
+    id: &str,
+    packing: Packing,
+    options: &FormatOptions,
+    batch: &RecordBatch,
+) -> Report {
+    let mut pipeline_options = PipelineOptions::new(format(id).unwrap());
+    (pipeline_options.options, pipeline_options.packing) = (options.clone(), packing);
+    let file = std::fs::File::create(path).unwrap();
+    let mut pipeline = Pipeline::new(pipeline_options, Box::new(file)).unwrap();
+    let files = if packing.many() { vec!["first", "zweite Prüfung"] } else { vec!["first"] };
+    for label in files {
+        let name = EntryName::from_label(label, id);
+        pipeline.begin(Entry { name, schema: batch.schema(), sealing: None }).unwrap();
+        for at in (0..batch.num_rows()).step_by(3_001) {
+            pipeline.push(batch.slice(at, 3_001.min(batch.num_rows() - at))).unwrap();
+        }
+    }
+    pipeline.finish().unwrap()
+}
+
+/// Runs a script with the file and the expected rows. Answers false when there is no Python.
+fn read_by(script: &str, file: &Path, expected: &Value) -> bool {
+    let Some(python) = std::env::var_os("OUTHAUL_TEST_PYTHON") else {
+        let mut out = std::io::stderr();
+        let _ = writeln!(
+            out,
+            "skipped: {script} needs OUTHAUL_TEST_PYTHON, the path of a Python with openpyxl and polars"
+        );
+        return false;
+    };
+    let wanted = file.with_extension("expected.json");
+    std::fs::write(&wanted, expected.to_string()).unwrap();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers");
+    let done = Command::new(python)
+        .arg(scripts.join(script))
+        .args([file, &wanted])
+        .output()
+        .expect("OUTHAUL_TEST_PYTHON can be run");
+    assert!(
+        done.status.success(),
+        "{script} {}:\n{}{}",
+        file.display(),
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    true
+}
+
+#[test]
+fn python_reads_csv_as_it_is_and_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = rows(0, 10_000);
+    for (name, packing) in
+        [("a.csv", Packing::None), ("a.csv.gz", Packing::Gzip), ("a.zip", Packing::Zip)]
+    {
+        let path = folder.path().join(name);
+        write(&path, "csv", packing, &FormatOptions::default(), &batch);
+        read_by("read_csv.py", &path, &expected(&batch));
+    }
+}
+
+#[test]
+fn python_reads_html_and_finds_no_markup_from_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = rows(0, 3_000);
+    for (name, packing) in
+        [("a.html", Packing::None), ("a.html.gz", Packing::Gzip), ("a.zip", Packing::Zip)]
+    {
+        let path = folder.path().join(name);
+        write(&path, "html", packing, &FormatOptions::default(), &batch);
+        read_by("read_html.py", &path, &expected(&batch));
+    }
+}
+
+#[test]
+fn openpyxl_and_polars_read_xlsx() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = rows(0, 4_000);
+    let mut options = FormatOptions::default();
+    for (name, rows_per_sheet) in [("one.xlsx", 1_048_575), ("many.xlsx", 1_500)] {
+        options.xlsx.rows_per_sheet = rows_per_sheet;
+        let path = folder.path().join(name);
+        write(&path, "xlsx", Packing::None, &options, &batch);
+        read_by("read_xlsx.py", &path, &expected(&batch));
+    }
+    let path = folder.path().join("packed.zip");
+    write(&path, "xlsx", Packing::Zip, &options, &batch);
+    read_by("read_xlsx.py", &path, &expected(&batch));
+}
+
+#[test]
+fn calamine_reads_xlsx() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xlsx");
+    let batch = rows(0, 5_000);
+    let mut options = FormatOptions::default();
+    options.xlsx.rows_per_sheet = 2_000;
+    let report = write(&path, "xlsx", Packing::None, &options, &batch);
+    assert_eq!(report.rows, 5_000);
+    let mut workbook: Xlsx<_> = open_workbook(&path).unwrap();
+    assert_eq!(workbook.sheet_names(), ["Sheet", "Sheet 2", "Sheet 3"]);
+    let wanted = expected(&batch);
+    let mut row = 0;
+    for name in workbook.sheet_names() {
+        let formulas = workbook.worksheet_formula(&name).unwrap();
+        assert_eq!(formulas.used_cells().count(), 0, "{name} has a formula");
+        let range = workbook.worksheet_range(&name).unwrap();
+        let mut cells = range.rows();
+        let header: Vec<_> = cells.next().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(json!(header), wanted["names"]);
+        for cells in cells {
+            let wanted = &wanted["rows"][row];
+            assert_eq!(cells[0], Data::Float(row as f64));
+            match &wanted[1] {
+                Value::Null => assert_eq!(cells[1], Data::Empty),
+                text => assert_eq!(json!(cells[1].to_string()), *text, "row {row}"),
+            }
+            match &wanted[2] {
+                Value::Null => assert_eq!(cells[2], Data::Empty),
+                amount => {
+                    let amount: f64 = amount.as_str().unwrap().parse().unwrap();
+                    assert_eq!(cells[2], Data::Float(amount));
+                }
+            }
+            assert_eq!(cells[3], Data::Float(wanted[3].as_f64().unwrap()));
+            match &wanted[4] {
+                Value::Null => assert_eq!(cells[4], Data::Empty),
+                flag => assert_eq!(cells[4], Data::Bool(flag.as_bool().unwrap())),
+            }
+            assert!(
+                matches!(&cells[5], Data::DateTime(day) if day.as_f64() == (45_569 + row) as f64)
+            );
+            row += 1;
+        }
+    }
+    assert_eq!(row, 5_000);
+}
+
+#[test]
+fn an_archive_of_hostile_names_opens_inside_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("names.zip");
+    let batch = rows(0, 3);
+    let mut options = PipelineOptions::new(format("csv").unwrap());
+    options.packing = Packing::Zip;
+    let file = std::fs::File::create(&path).unwrap();
+    let mut pipeline = Pipeline::new(options, Box::new(file)).unwrap();
+    let mut names = Vec::new();
+    for at in 0..100 {
+        let hostile = [
+            "../",
+            "/etc/",
+            "C:\\",
+            "..\\",
+            "CON",
+            "a\0b",
+            "nul.txt ",
+            "~/",
+            "$(x)",
+            "\u{202e}gpj",
+        ];
+        let name = EntryName::from_label(&format!("{}{at}", hostile[at % hostile.len()]), "csv");
+        names.push(name.as_str().to_owned());
+        pipeline.begin(Entry { name, schema: batch.schema(), sealing: None }).unwrap();
+        pipeline.push(batch.clone()).unwrap();
+    }
+    let report = pipeline.finish().unwrap();
+    assert_eq!((report.entries.len(), report.rows), (100, 300));
+    read_by("read_names.py", &path, &json!({ "names": names }));
+}
