@@ -1,0 +1,102 @@
+//! List: order, cursor, filters, the search in labels.
+
+use outhaul_exports::export::{Export, State};
+use outhaul_exports::ports::ListFilter;
+
+use crate::samples::*;
+
+cases! {
+    pages_go_from_the_newest_to_the_oldest,
+    filters_narrow_the_list,
+    labels_are_searched_literally_and_in_any_case,
+    counts_are_by_dialect_and_state,
+}
+
+async fn pages_go_from_the_newest_to_the_oldest(stores: Stores) -> anyhow::Result<()> {
+    let mut newest_first = Vec::new();
+    for n in [3, 1, 4, 0, 2] {
+        newest_first.push(put(&stores, free("acme", n)).await?.id);
+        put(&stores, free("globex", n)).await?;
+    }
+    newest_first.sort();
+    newest_first.reverse();
+    let mut paged = Vec::new();
+    let mut filter = ListFilter { most: 2, ..all_of("acme") };
+    loop {
+        let page = stores.jobs.list(&filter).await?;
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        filter.before = Some(last.id);
+        paged.extend(page.iter().map(|export| export.id));
+        // Whoever reads pages is not disturbed by what is created, or deleted, meanwhile.
+        put(&stores, free("acme", 100)).await?;
+        stores.jobs.remove(&last.tenant, last.id, at(9)).await?;
+    }
+    assert_eq!(paged, newest_first);
+    Ok(())
+}
+
+async fn filters_narrow_the_list(stores: Stores) -> anyhow::Result<()> {
+    put(&stores, limited("acme", "zoho", 9, None)).await?;
+    put(&stores, limited("acme", "cortex", 9, None)).await?;
+    let (first, _) = lease_one(&stores, 1).await;
+    assert_eq!(first.dialect, "zoho");
+    let ids = |exports: Vec<Export>| exports.iter().map(|e| e.dialect.clone()).collect::<Vec<_>>();
+    let dialect = Some("cortex".to_owned());
+    let by_dialect = stores.jobs.list(&ListFilter { dialect, ..all_of("acme") }).await?;
+    assert_eq!(ids(by_dialect), ["cortex"]);
+    let states = vec![State::Running, State::Failed];
+    let by_state = stores.jobs.list(&ListFilter { states, ..all_of("acme") }).await?;
+    assert_eq!(ids(by_state), ["zoho"]);
+    let states = State::ALL.to_vec();
+    assert_eq!(stores.jobs.list(&ListFilter { states, ..all_of("acme") }).await?.len(), 2);
+    assert!(stores.jobs.list(&all_of("globex")).await?.is_empty());
+    assert!(stores.jobs.list(&ListFilter { most: 0, ..all_of("acme") }).await?.is_empty());
+    Ok(())
+}
+
+async fn labels_are_searched_literally_and_in_any_case(stores: Stores) -> anyhow::Result<()> {
+    let labels = ["100% of it", "100 of it", "a_b", "aXb", "Grüße ÄÖ", "o'clock \\ \"", ""];
+    for label in labels {
+        let mut export = free("acme", 0);
+        export.spec.label = Some(label.to_owned());
+        put(&stores, export).await?;
+    }
+    put(&stores, free("acme", 0)).await?;
+    let cases: [(&str, &[&str]); 10] = [
+        ("100%", &["100% of it"]),
+        ("100", &["100 of it", "100% of it"]),
+        ("A_B", &["a_b"]),
+        ("_", &["a_b"]),
+        ("%", &["100% of it"]),
+        ("grÜSSE", &[]),
+        ("GRÜẞE", &["Grüße ÄÖ"]),
+        ("äö", &["Grüße ÄÖ"]),
+        ("' OR 1=1 --", &[]),
+        ("o'CLOCK \\", &["o'clock \\ \""]),
+    ];
+    for (part, expected) in cases {
+        let filter = ListFilter { label: Some(part.to_owned()), ..all_of("acme") };
+        let found = stores.jobs.list(&filter).await?;
+        let mut found: Vec<_> = found.into_iter().filter_map(|e| e.spec.label).collect();
+        found.sort();
+        assert_eq!(found, expected, "{part}");
+    }
+    let everything = ListFilter { label: Some(String::new()), ..all_of("acme") };
+    assert_eq!(stores.jobs.list(&everything).await?.len(), labels.len() + 1);
+    Ok(())
+}
+
+async fn counts_are_by_dialect_and_state(stores: Stores) -> anyhow::Result<()> {
+    assert!(stores.jobs.counts().await?.is_empty());
+    for tenant in ["acme", "globex"] {
+        put(&stores, limited(tenant, "zoho", 9, None)).await?;
+        put(&stores, limited(tenant, "cortex", 9, None)).await?;
+    }
+    lease_one(&stores, 1).await;
+    let counts = stores.jobs.counts().await?;
+    let counts: Vec<_> =
+        counts.iter().map(|c| (c.dialect.as_str(), c.state.name(), c.count)).collect();
+    assert_eq!(counts, [("cortex", "queued", 2), ("zoho", "queued", 1), ("zoho", "running", 1)]);
+    Ok(())
+}
