@@ -2,8 +2,8 @@
 //! csv, html.parser, gzip and zipfile, openpyxl, polars, and calamine. The expected rows are given
 //! to the scripts as JSON, made here from the same arrays.
 //!
-//! The scripts need a Python with openpyxl, named by `OUTHAUL_TEST_PYTHON`; without it they are
-//! skipped, and say so.
+//! The scripts need a Python with openpyxl, named by `OUTHAUL_TEST_PYTHON`; LibreOffice is asked
+//! too when `OUTHAUL_TEST_SOFFICE` names it. What is missing is skipped, and says so.
 
 use std::io::Write;
 use std::path::Path;
@@ -208,6 +208,29 @@ fn openpyxl_and_polars_read_xlsx() {
     let path = folder.path().join("packed.zip");
     write(&path, "xlsx", Packing::Zip, &options, &batch);
     read_by("read_xlsx.py", &path, &expected(&batch));
+}
+
+#[test]
+fn libreoffice_opens_xlsx_and_runs_nothing() {
+    let Some(office) = std::env::var_os("OUTHAUL_TEST_SOFFICE") else {
+        let mut out = std::io::stderr();
+        let _ = writeln!(out, "skipped: needs OUTHAUL_TEST_SOFFICE, the path of LibreOffice's soffice");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xlsx");
+    let batch = rows(0, 600);
+    write(&path, "xlsx", Packing::None, &FormatOptions::default(), &batch);
+    let done = Command::new(office)
+        .arg("--headless")
+        .arg(format!("-env:UserInstallation=file://{}/profile", folder.path().display()))
+        .args(["--convert-to", "fods", "--outdir"])
+        .args([folder.path(), &path])
+        .output()
+        .expect("OUTHAUL_TEST_SOFFICE can be run");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let office_file = folder.path().join("a.fods");
+    read_by("read_office.py", &office_file, &expected(&batch));
 }
 
 #[test]
