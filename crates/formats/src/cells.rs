@@ -8,16 +8,14 @@
 mod buf;
 pub(crate) mod digits;
 mod json;
+mod span;
 pub(crate) mod time;
-
-use std::fmt::Write as _;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ArrowPrimitiveType, RunEndIndexType};
 use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteArray, RecordBatch, RunArray};
 use arrow_buffer::{Buffer, NullBuffer, i256};
-use arrow_cast::display::{ArrayFormatter, FormatOptions as ArrowText};
-use arrow_schema::{ArrowError, DataType, TimeUnit};
+use arrow_schema::{DataType, TimeUnit};
 
 pub use buf::Buf;
 
@@ -71,8 +69,8 @@ pub(crate) enum Kind<'a> {
     Indexed(Vec<usize>, Box<Column<'a>>),
     /// Lists, structs and maps as JSON text.
     Json(Box<json::Json<'a>>, Buf),
-    /// Durations and intervals in ISO 8601, by Arrow's formatter: rare, so not worth own digits.
-    Iso(ArrayFormatter<'a>, String),
+    /// Durations and intervals in ISO 8601.
+    Span(span::Spans<'a>, Buf),
 }
 
 /// Scale of a decimal column and whether its zeros are kept.
@@ -213,11 +211,10 @@ impl<'a> Column<'a> {
                 json.write(row, scratch);
                 escape.text(out, scratch.as_slice());
             }
-            Kind::Iso(formatter, scratch) => {
+            Kind::Span(spans, scratch) => {
                 scratch.clear();
-                // Cannot fail because a `String` takes everything and the array was checked.
-                let _ = write!(scratch, "{}", formatter.value(row));
-                escape.text(out, scratch.as_bytes());
+                spans.write(row, scratch);
+                escape.text(out, scratch.as_slice());
             }
             // The common kinds are written by the caller.
             _ => self.write(row, out, escape),
@@ -315,8 +312,11 @@ impl<'a> Kind<'a> {
             | DataType::Map(_, _) => {
                 Self::Json(Box::new(json::Json::resolve(name, array, options)?), Buf::default())
             }
-            DataType::Duration(_) | DataType::Interval(_) => {
-                Self::Iso(iso(name, array)?, String::new())
+            DataType::Duration(unit) => {
+                Self::Span(span::Spans::durations(array, *unit), Buf::default())
+            }
+            DataType::Interval(unit) => {
+                Self::Span(span::Spans::intervals(array, *unit), Buf::default())
             }
             other => {
                 return Err(Error::ColumnType {
@@ -346,13 +346,6 @@ pub(crate) fn check_types(schema: &arrow_schema::Schema, options: &ValueOptions)
         Column::resolve(field.name(), &empty, options)?;
     }
     Ok(())
-}
-
-fn iso<'a>(name: &str, array: &'a ArrayRef) -> Result<ArrayFormatter<'a>> {
-    // The default of Arrow's options is ISO 8601 for durations; intervals have one text only.
-    static TEXT: ArrowText<'static> = ArrowText::new();
-    ArrayFormatter::try_new(array.as_ref(), &TEXT)
-        .map_err(|source: ArrowError| Error::Convert { column: name.to_owned(), source })
 }
 
 fn timestamps(array: &ArrayRef, unit: TimeUnit) -> &[i64] {

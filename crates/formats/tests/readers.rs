@@ -214,7 +214,8 @@ fn openpyxl_and_polars_read_xlsx() {
 fn libreoffice_opens_xlsx_and_runs_nothing() {
     let Some(office) = std::env::var_os("OUTHAUL_TEST_SOFFICE") else {
         let mut out = std::io::stderr();
-        let _ = writeln!(out, "skipped: needs OUTHAUL_TEST_SOFFICE, the path of LibreOffice's soffice");
+        let _ =
+            writeln!(out, "skipped: needs OUTHAUL_TEST_SOFFICE, the path of LibreOffice's soffice");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

@@ -163,7 +163,7 @@ fn fraction(out: &mut Buf, n: u64, width: usize, trim: bool) {
     }
 }
 
-fn trim_zeros(out: &mut Buf) {
+pub(crate) fn trim_zeros(out: &mut Buf) {
     let zeros = out.as_slice().iter().rev().take_while(|byte| **byte == b'0').count();
     out.truncate(out.len() - zeros);
 }

@@ -221,9 +221,18 @@ fn nested_values_are_json() {
 
 #[test]
 fn durations_and_intervals_are_iso_8601() {
-    assert_eq!(plain(DurationMillisecondArray::from(vec![1_500])), ["PT1.5S"]);
-    let interval = IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(14, 3, 0)]);
-    assert_eq!(plain(interval).len(), 1);
+    let durations = DurationMillisecondArray::from(vec![1_500, -90_061_001, 0, i64::MIN]);
+    assert_eq!(plain(durations), ["PT1.5S", "PT-90061.001S", "PT0S", "PT-9223372036854775.808S"]);
+    let intervals = IntervalMonthDayNanoArray::from(vec![
+        IntervalMonthDayNano::new(14, 3, 14_706_500_000_000),
+        IntervalMonthDayNano::new(-1, 2, -1),
+        IntervalMonthDayNano::new(0, 0, 0),
+        IntervalMonthDayNano::new(0, 0, 3_600_000_000_000),
+    ]);
+    assert_eq!(plain(intervals), ["P1Y2M3DT4H5M6.5S", "P-1M2DT-0.000000001S", "PT0S", "PT1H"]);
+    assert_eq!(plain(IntervalYearMonthArray::from(vec![25])), ["P2Y1M"]);
+    let day_time = IntervalDayTimeArray::from(vec![arrow_buffer::IntervalDayTime::new(1, 60_000)]);
+    assert_eq!(plain(day_time), ["P1DT1M"]);
 }
 
 #[test]

@@ -254,3 +254,34 @@ fn calls_in_a_wrong_order_are_refused() {
     assert!(matches!(pipeline.finish(), Err(Error::Usage(_))));
     assert!(Pipeline::new(options(0), Box::new(io::sink())).is_err());
 }
+
+#[test]
+fn sealed_columns_leave_only_as_messages() {
+    let identity = age::x25519::Identity::generate();
+    let now = chrono::DateTime::from_timestamp(1_785_542_400, 0).unwrap();
+    let recipient = crate::seal::Recipient::parse(&identity.to_public().to_string(), now).unwrap();
+    let sealing = Sealing::new(vec![0], recipient, crate::options::ValueOptions::default());
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    struct Keep(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Keep {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut pipeline = Pipeline::new(options(2), Box::new(Keep(kept.clone()))).unwrap();
+    pipeline.begin(Entry { sealing: Some(sealing), ..entry() }).unwrap();
+    pipeline.push(numbers(20)).unwrap();
+    assert_eq!(pipeline.finish().unwrap().rows, 20);
+    let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+    for (row, line) in text.lines().skip(1).enumerate() {
+        use base64::Engine as _;
+        let message = base64::engine::general_purpose::STANDARD.decode(line).unwrap();
+        let opened = age::decrypt(&identity, &message).unwrap();
+        assert_eq!(opened, row.to_string().as_bytes());
+    }
+    assert_eq!(text.lines().count(), 21);
+}
