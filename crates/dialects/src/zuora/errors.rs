@@ -169,9 +169,7 @@ impl Trouble {
             Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "INVALID_TYPE", 50_000_045),
             Self::Conflict => (StatusCode::CONFLICT, "LOCK_COMPETITION", 50_000_050),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_VALUE", 50_000_030),
-            Self::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_EXCEEDED_LIMIT", 50_000_070)
-            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_EXCEEDED_LIMIT", 50_000_070),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_TYPE", 50_000_090),
             Self::TooManyExports | Self::TooManyAtOnce => {
                 (StatusCode::TOO_MANY_REQUESTS, "REQUEST_EXCEEDED_LIMIT", 50_000_070)

@@ -47,10 +47,9 @@ pub async fn get(
     file.artifact.file_name = file_name(&zuora, &file);
     match answer(&zuora.exports, &file, &method, &headers, Coding::GzipIfAccepted).await {
         Ok(response) => Ok(response),
-        Err(FileError::RangeNotSatisfiable { length }) => Ok(plain(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            Some(FileError::content_range(length)),
-        )),
+        Err(FileError::RangeNotSatisfiable { length }) => {
+            Ok(plain(StatusCode::RANGE_NOT_SATISFIABLE, Some(FileError::content_range(length))))
+        }
         Err(FileError::PreconditionFailed) => Ok(plain(StatusCode::PRECONDITION_FAILED, None)),
         Err(FileError::Store(error)) => Err(not_found(error)),
     }

@@ -74,7 +74,8 @@ pub fn narrow(who: &mut Principal, tenant: &Tenant, headers: &HeaderMap) -> Resu
         let known = tenant.entities.iter().find(|known| same_entity(known, name));
         let Some(known) = known else {
             let shown: String = name.chars().take(60).collect();
-            let text = format!("Zuora-Entity-Ids: there is no entity {shown:?} for this credential");
+            let text =
+                format!("Zuora-Entity-Ids: there is no entity {shown:?} for this credential");
             return Err(Refusal::invalid(text));
         };
         if !entities.contains(known) {

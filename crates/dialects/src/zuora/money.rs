@@ -147,7 +147,8 @@ impl Money {
 
     fn check(&self, column: &Column, grouped: bool) -> Result<(), Refusal> {
         if self.sensitive {
-            let text = format!("ConvertToCurrencies: {} is sensitive and not converted", self.amount);
+            let text =
+                format!("ConvertToCurrencies: {} is sensitive and not converted", self.amount);
             return Err(Refusal::invalid(text));
         }
         if grouped && self.aggregate.is_none() {
@@ -242,7 +243,8 @@ mod tests {
         for good in ["1", "0.92", "151.5", "999999999.9999999999"] {
             assert!(units(good).is_some(), "{good}");
         }
-        for bad in ["", "0", "0.0", "-1", "+1", "1.", ".5", "1e3", "1,5", "1234567890", " 1", "½"] {
+        for bad in ["", "0", "0.0", "-1", "+1", "1.", ".5", "1e3", "1,5", "1234567890", " 1", "½"]
+        {
             assert_eq!(units(bad), None, "{bad}");
         }
     }
@@ -251,7 +253,9 @@ mod tests {
     fn codes_are_named_when_unknown() {
         let read = |list: &str| table().codes(list).map_err(|refusal| refusal.message);
         assert_eq!(read("USD, eur,USD"), Ok(vec!["USD".to_owned(), "EUR".to_owned()]));
-        for (list, named) in [("XXX", "XXX"), ("USD;--", "USD;--"), ("USD,,EUR", "\"\""), ("", "\"\"")] {
+        for (list, named) in
+            [("XXX", "XXX"), ("USD;--", "USD;--"), ("USD,,EUR", "\"\""), ("", "\"\"")]
+        {
             assert!(read(list).is_err_and(|text| text.contains(named)), "{list}");
         }
     }
@@ -260,11 +264,8 @@ mod tests {
     fn a_column_follows_each_amount_and_currency() {
         let catalog = testing::catalog();
         let mut select = Select::of("Invoice");
-        let column = |label: &str, expr| Column {
-            label: label.into(),
-            expr,
-            protection: Protection::Plain,
-        };
+        let column =
+            |label: &str, expr| Column { label: label.into(), expr, protection: Protection::Plain };
         select.columns = vec![
             column("Invoice.Id", Expr::own("Id")),
             column("Invoice.Amount", Expr::own("Amount")),
@@ -274,7 +275,9 @@ mod tests {
             ),
         ];
         let codes = ["EUR".to_owned(), "USD".to_owned()];
-        convert(&mut select, &catalog, &table(), &codes).map_err(|r| r.message).expect("it is right");
+        convert(&mut select, &catalog, &table(), &codes)
+            .map_err(|r| r.message)
+            .expect("it is right");
         let labels: Vec<&str> = select.columns.iter().map(|c| c.label.as_str()).collect();
         assert_eq!(
             labels,
@@ -289,7 +292,9 @@ mod tests {
             ]
         );
         select.check(&catalog).expect("the converted query is sound");
-        let Expr::Convert { currency, .. } = &select.columns[5].expr else { panic!("a conversion") };
+        let Expr::Convert { currency, .. } = &select.columns[5].expr else {
+            panic!("a conversion")
+        };
         let path = Path { relations: vec!["Account".into()], field: "Currency".into() };
         assert_eq!(currency.as_ref(), &Expr::Field(path));
     }
@@ -307,7 +312,9 @@ mod tests {
             Column { label: "sum(Amount)".into(), expr: sum, protection: Protection::Plain };
         select.columns = vec![column];
         let codes = ["EUR".to_owned()];
-        convert(&mut select, &catalog, &table(), &codes).map_err(|r| r.message).expect("it is right");
+        convert(&mut select, &catalog, &table(), &codes)
+            .map_err(|r| r.message)
+            .expect("it is right");
         assert_eq!(select.columns[1].label, "sum(Amount) (EUR)");
         assert!(matches!(&select.columns[1].expr, Expr::Aggregate { of: Some(of), .. }
             if matches!(of.as_ref(), Expr::Convert { .. })));

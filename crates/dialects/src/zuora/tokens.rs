@@ -118,7 +118,8 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Pair, Refusal> {
 
 fn expect_form(headers: &HeaderMap) -> Result<(), Refusal> {
     let refusal = |text: &str| Err(Refusal::new(Trouble::MediaType, text));
-    if single(headers, &header::CONTENT_ENCODING)?.is_some_and(|c| !c.eq_ignore_ascii_case("identity"))
+    if single(headers, &header::CONTENT_ENCODING)?
+        .is_some_and(|c| !c.eq_ignore_ascii_case("identity"))
     {
         return refusal("The form is not taken compressed");
     }

@@ -7,7 +7,8 @@ use crate::principal::{Principal, Role};
 use crate::{Error, ExportId, Result, limits};
 
 impl Exports {
-    /// One export of the principal's tenant, if `dialect` made it (or of any, when absent).
+    /// One export of the principal's tenant, if `dialect` made it (or of any, when absent). From
+    /// the second at which its record's time is over it is not there, swept away or not.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's.
@@ -21,6 +22,7 @@ impl Exports {
         let export = self.parts.jobs.get(&who.tenant, id).await?;
         export
             .filter(|export| dialect.is_none_or(|dialect| export.dialect == dialect))
+            .filter(|export| export.state.is_active() || self.now() < export.record_expires_at)
             .ok_or_else(|| Error::not_found("export"))
     }
 

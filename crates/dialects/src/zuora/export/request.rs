@@ -28,7 +28,14 @@ use crate::zuora::zoql::export::compile;
 const SETTABLE: [&str; 6] = ["Format", "Query", "Name", "Zip", "Encrypted", "ConvertToCurrencies"];
 /// Keys that the server sets. Clients may send them back; they mean nothing then.
 const GENERATED: [&str; 9] = [
-    "Id", "FileId", "Size", "Status", "StatusReason", "CreatedById", "CreatedDate", "UpdatedById",
+    "Id",
+    "FileId",
+    "Size",
+    "Status",
+    "StatusReason",
+    "CreatedById",
+    "CreatedDate",
+    "UpdatedById",
     "UpdatedDate",
 ];
 
