@@ -16,6 +16,8 @@ mod links;
 mod open;
 mod port;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::fs::File;
