@@ -1,0 +1,132 @@
+//! The formats that are built in, as the core sees them: their sheets, and the check of a choice.
+
+use outhaul_exports::format::FormatSheet;
+use outhaul_exports::ports::Formats;
+use outhaul_exports::spec::{
+    DecimalStyle, FormatChoice, FractionStyle, OffsetStyle, Packing, ValueOptions,
+};
+use outhaul_exports::{Error, Result};
+use outhaul_formats as formats;
+use outhaul_formats::options::{Decimals, Fraction, OffsetStyle as Offset, Timestamps};
+use outhaul_formats::{Format, FormatOptions};
+
+/// All formats of the room that makes files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InstalledFormats;
+
+impl Formats for InstalledFormats {
+    fn sheets(&self) -> Vec<FormatSheet> {
+        formats::ALL.iter().map(|format| sheet(*format)).collect()
+    }
+
+    fn check(&self, choice: &FormatChoice) -> Result<()> {
+        chosen(choice).map(drop)
+    }
+}
+
+fn sheet(format: &dyn Format) -> FormatSheet {
+    // Its page of documentation begins with its name.
+    let heading = format.docs().lines().next().unwrap_or_default();
+    let label = heading.trim_start_matches('#').trim();
+    FormatSheet {
+        id: format.id().to_owned(),
+        label: if label.is_empty() { format.id().to_owned() } else { label.to_owned() },
+        media_type: format.media_type().to_owned(),
+        extension: format.extension().to_owned(),
+        text: is_text(format),
+    }
+}
+
+/// Whether a format's files are text.
+pub fn is_text(format: &dyn Format) -> bool {
+    format.media_type().starts_with("text/")
+}
+
+/// The format of a choice, and everything that is set for it.
+///
+/// # Errors
+/// `Invalid`, naming the option.
+pub fn chosen(choice: &FormatChoice) -> Result<(&'static dyn Format, FormatOptions)> {
+    let refused = |error: formats::Error| Error::invalid("format", error.to_string());
+    let format = formats::format(&choice.id).map_err(refused)?;
+    let mut all = serde_json::Map::new();
+    if !choice.options.is_empty() {
+        all.insert(format.id().to_owned(), choice.options.clone().into());
+    }
+    let mut options: FormatOptions = serde_json::from_value(all.into()).map_err(|error| {
+        Error::invalid("format.options", format!("the options of {}: {error}", format.id()))
+    })?;
+    options.values = values(&choice.values)?;
+    Ok((format, options))
+}
+
+fn values(values: &ValueOptions) -> Result<formats::options::ValueOptions> {
+    let offset = match values.offset {
+        OffsetStyle::Colon => Offset::Zulu,
+        OffsetStyle::ColonAlways => Offset::Colon,
+        OffsetStyle::Plain => Offset::Basic,
+        OffsetStyle::None => {
+            let text = "moments are always written with their offset: choose another style";
+            return Err(Error::invalid("format.values.offset", text));
+        }
+    };
+    Ok(formats::options::ValueOptions {
+        null: values.null.clone(),
+        decimals: match values.decimals {
+            DecimalStyle::Scaled => Decimals::Scaled,
+            DecimalStyle::Trimmed => Decimals::Trimmed,
+        },
+        timestamps: Timestamps {
+            zone: Some(values.zone.name().to_owned()),
+            offset,
+            fraction: match values.fraction {
+                FractionStyle::AsNeeded => Fraction::AsNeeded,
+                FractionStyle::Seconds => Fraction::None,
+                FractionStyle::Millis => Fraction::Millis,
+            },
+            ..Timestamps::default()
+        },
+        ..formats::options::ValueOptions::default()
+    })
+}
+
+/// The packing of a spec.
+pub fn packing(packing: Packing) -> formats::Packing {
+    match packing {
+        Packing::None => formats::Packing::None,
+        Packing::Gzip => formats::Packing::Gzip,
+        Packing::Zip => formats::Packing::Zip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_has_a_sheet_and_is_found_by_it() {
+        let sheets = InstalledFormats.sheets();
+        assert_eq!(sheets.len(), formats::ALL.len());
+        for sheet in sheets {
+            assert!(InstalledFormats.check(&FormatChoice::plain(sheet.id.to_uppercase())).is_ok());
+            assert!(!sheet.label.is_empty() && !sheet.extension.is_empty());
+        }
+        let text = |id: &str| InstalledFormats.sheet(id).expect("it is there").text;
+        assert!(text("csv") && text("html") && !text("xlsx"));
+    }
+
+    #[test]
+    fn options_are_checked_by_name() {
+        let with = |json: serde_json::Value| FormatChoice {
+            options: json.as_object().cloned().unwrap_or_default(),
+            ..FormatChoice::plain("csv")
+        };
+        assert!(InstalledFormats.check(&with(serde_json::json!({"delimiter": ";"}))).is_ok());
+        let error = InstalledFormats
+            .check(&with(serde_json::json!({"delimeter": ";"})))
+            .expect_err("a typing error");
+        assert!(error.public().contains("delimeter"), "{error}");
+        let error = InstalledFormats.check(&FormatChoice::plain("doc")).expect_err("unknown");
+        assert!(error.public().contains("csv"), "{error}");
+    }
+}

@@ -1,0 +1,28 @@
+//! Tells the metrics how many exports there are in each state, and how much room is left.
+
+use outhaul_exports::export::State;
+
+use super::{Duty, House};
+
+pub(super) const DUTY: Duty =
+    Duty { name: "counter", every: |timings| timings.counts, run: |house| Box::pin(count(house)) };
+
+async fn count(house: &House) -> outhaul_exports::Result<u64> {
+    let counts = house.jobs.counts().await?;
+    // A state that has become empty is not listed, and must not keep its last count.
+    let mut dialects: Vec<&str> = counts.iter().map(|row| row.dialect.as_str()).collect();
+    dialects.sort_unstable();
+    dialects.dedup();
+    for dialect in dialects {
+        for state in State::ALL {
+            let here = counts.iter().filter(|row| row.dialect == dialect && row.state == state);
+            let count: u64 = here.map(|row| row.count).sum();
+            let labels = [("dialect", dialect.to_owned()), ("state", state.name().to_owned())];
+            metrics::gauge!("outhaul_exports", &labels).set(count as f64);
+        }
+    }
+    if let Some(bytes) = house.artifacts.free_bytes().await? {
+        metrics::gauge!("outhaul_artifact_volume_free_bytes").set(bytes as f64);
+    }
+    Ok(0)
+}

@@ -1,0 +1,73 @@
+//! Between the engine's stream and the upload: a thread that feeds the pipeline of `formats`, and
+//! the sink that hands its bytes back.
+
+use std::io::{self, Write};
+
+use arrow_array::RecordBatch;
+use bytes::{Bytes, BytesMut};
+use outhaul_formats::{Entry, Error, Pipeline, PipelineOptions, Report, Result};
+use tokio::sync::mpsc;
+
+use super::run::Counters;
+
+/// Bytes that are handed on together.
+const CHUNK_BYTES: usize = 512 * 1024;
+
+/// What the reader says to the encoder. The end is said, because a channel that closes may also
+/// mean that the reader failed.
+pub(super) enum Step {
+    Rows(RecordBatch),
+    End,
+}
+
+/// Encodes until the end, on the calling thread and the pipeline's own.
+pub(super) fn encode(
+    options: PipelineOptions,
+    entry: Entry,
+    counters: &Counters,
+    mut steps: mpsc::Receiver<Step>,
+    chunks: mpsc::Sender<Bytes>,
+) -> Result<Report> {
+    let mut pipeline = Pipeline::new(options, Box::new(Sink { chunks, held: BytesMut::new() }))?;
+    counters.encoding(pipeline.progress());
+    pipeline.begin(entry)?;
+    while let Some(step) = steps.blocking_recv() {
+        match step {
+            Step::Rows(batch) => pipeline.push(batch)?,
+            Step::End => return pipeline.finish(),
+        }
+    }
+    Err(Error::Cancelled)
+}
+
+/// Joins what the pipeline writes into chunks. What is held when it is dropped without a flush is
+/// lost, as it should be: the pipeline failed then.
+struct Sink {
+    chunks: mpsc::Sender<Bytes>,
+    held: BytesMut,
+}
+
+impl Sink {
+    fn send(&mut self) -> io::Result<()> {
+        let chunk = self.held.split().freeze();
+        let sent = self.chunks.blocking_send(chunk);
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes the bytes"))
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.held.is_empty() {
+            self.held.reserve(CHUNK_BYTES.max(bytes.len()));
+        }
+        self.held.extend_from_slice(bytes);
+        if self.held.len() >= CHUNK_BYTES {
+            self.send()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.held.is_empty() { Ok(()) } else { self.send() }
+    }
+}

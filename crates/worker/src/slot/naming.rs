@@ -1,0 +1,82 @@
+//! What the files of an export are called: their objects in the store, and for whoever downloads
+//! them.
+
+use outhaul_exports::lease::LeaseKey;
+use outhaul_exports::ports::ObjectKey;
+use outhaul_exports::principal::TenantId;
+use outhaul_exports::query::Query;
+use outhaul_exports::spec::ExportSpec;
+use outhaul_formats::Packing;
+use outhaul_formats::pack::EntryName;
+
+/// The object of the query's file. Only the lease and the query's place name it, so that whoever
+/// cleans up after an attempt needs no list.
+pub(crate) fn object_key(tenant: &TenantId, lease: &LeaseKey, query: usize) -> ObjectKey {
+    ObjectKey { tenant: tenant.clone(), lease: lease.clone(), file: format!("{query:04}") }
+}
+
+/// The names of an export's unpacked files, in the order of its queries, no two of them equal in
+/// any case.
+pub(crate) fn entry_names(spec: &ExportSpec, extension: &str) -> Vec<EntryName> {
+    let mut names: Vec<EntryName> = Vec::with_capacity(spec.queries.len());
+    for query in &spec.queries {
+        let label = match (&query.name, &spec.label, &query.query) {
+            (Some(name), ..) => name,
+            (None, Some(label), _) if spec.queries.len() == 1 => label,
+            (None, _, Query::Select(select)) => &select.object,
+            (None, ..) => "export",
+        };
+        let mut name = EntryName::from_label(label, extension);
+        let mut count = 1;
+        while names.iter().any(|known| same(known, &name)) {
+            count += 1;
+            // The count leads, because the end of a long label is cut.
+            name = EntryName::from_label(&format!("{count}-{label}"), extension);
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// The name of the packed file.
+pub(crate) fn file_name(entry: &EntryName, packing: Packing) -> String {
+    packing.file_name(entry.as_str())
+}
+
+fn same(a: &EntryName, b: &EntryName) -> bool {
+    a.as_str().to_lowercase() == b.as_str().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use outhaul_exports::spec::QuerySpec;
+    use outhaul_exports::testing;
+
+    use super::*;
+
+    fn names(label: Option<&str>, queries: &[Option<&str>]) -> Vec<String> {
+        let mut spec = testing::export("acme", testing::noon()).spec;
+        let query = spec.queries[0].query.clone();
+        spec.label = label.map(str::to_owned);
+        spec.queries = queries
+            .iter()
+            .map(|name| QuerySpec { name: name.map(str::to_owned), query: query.clone() })
+            .collect();
+        entry_names(&spec, "csv").iter().map(|name| name.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn files_are_named_after_what_the_customer_wrote() {
+        assert_eq!(names(None, &[None]), ["Invoice.csv"]);
+        assert_eq!(names(Some("All of May"), &[None]), ["All_of_May.csv"]);
+        assert_eq!(names(Some("May"), &[Some("one"), None]), ["one.csv", "Invoice.csv"]);
+        assert_eq!(
+            names(None, &[Some("a"), Some("A"), Some("a")]),
+            ["a.csv", "2-A.csv", "3-a.csv"]
+        );
+        assert_eq!(names(Some("../../etc/passwd"), &[None]), ["_.._etc_passwd.csv"]);
+        let long = "x".repeat(300);
+        let both = names(None, &[Some(&long), Some(&long)]);
+        assert_ne!(both[0], both[1]);
+    }
+}

@@ -1,0 +1,379 @@
+//! One attempt of one export, from the engine's snapshot to the manifest.
+//!
+//! For each query: the engine's stream -> bounded channel -> encoding threads -> bounded channel
+//! -> upload. No stage holds more than a few pieces. A file is made visible only after all rows
+//! that were read are known to be in it; the manifest is made only after all files are.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use outhaul_exports::export::Progress;
+use outhaul_exports::flow::BatchStream;
+use outhaul_exports::limits::WARNINGS_MAX;
+use outhaul_exports::manifest::{Artifact, ColumnNote, Manifest, Warning};
+use outhaul_exports::ports::{RunLimits, Snapshot, Upload};
+use outhaul_exports::query::{Protection, Query};
+use outhaul_exports::spec::ExportSpec;
+use outhaul_exports::{ArtifactId, Error};
+use outhaul_formats::pack::EntryName;
+use outhaul_formats::seal::{Recipient, Sealing};
+use outhaul_formats::{Entry, EntryReport, FormatOptions, PipelineOptions, Report, pipeline};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Parts;
+use super::encode::{Step, encode};
+use super::failure::Stop;
+use super::naming;
+use super::protocol::Run;
+use crate::formats;
+
+/// Batches between the engine and the encoders.
+const BATCHES_WAITING: usize = 4;
+
+/// Chunks between the encoders and the upload.
+const CHUNKS_WAITING: usize = 4;
+
+/// What a run made.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) manifest: Manifest,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Runs an attempt. When it stops early, its unfinished upload is given up; files that it finished
+/// are left for whoever holds the lease.
+pub(crate) async fn run(
+    run: &Run,
+    parts: &Parts,
+    limits: &RunLimits,
+    counters: &Arc<Counters>,
+    cancel: &CancellationToken,
+) -> Result<Finished, Stop> {
+    let (format, options) = formats::chosen(&run.spec.format)?;
+    let names = naming::entry_names(&run.spec, format.extension());
+    let snapshot = unless(cancel, parts.engine.begin(&run.scope, limits)).await?;
+    let mut attempt = Attempt {
+        run,
+        parts,
+        options,
+        threads: limits.threads,
+        counters,
+        cancel,
+        warnings: vec![],
+    };
+    let mut artifacts = Vec::with_capacity(names.len());
+    for (query, name) in names.into_iter().enumerate() {
+        artifacts.push(attempt.write_file(&*snapshot, query, name).await?);
+        counters.query_done();
+    }
+    let manifest = Manifest { snapshot: snapshot.note(), artifacts };
+    let read = counters.progress().rows_read;
+    same_count("rows read and rows listed", read, manifest.rows())?;
+    Ok(Finished { manifest, warnings: attempt.warnings })
+}
+
+struct Attempt<'a> {
+    run: &'a Run,
+    parts: &'a Parts,
+    options: FormatOptions,
+    threads: usize,
+    counters: &'a Arc<Counters>,
+    cancel: &'a CancellationToken,
+    warnings: Vec<Warning>,
+}
+
+impl Attempt<'_> {
+    /// Writes one query's file.
+    async fn write_file(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        query: usize,
+        name: EntryName,
+    ) -> Result<Artifact, Stop> {
+        let spec = &self.run.spec;
+        let asked = &spec.queries[query].query;
+        let rows = unless(self.cancel, snapshot.open(asked)).await?;
+        self.counters.query_opened(rows.estimated_rows);
+        let sealing = self.sealing(asked)?;
+        let schema = match &sealing {
+            Some(sealing) => sealing.schema(&rows.schema)?,
+            None => rows.schema.clone(),
+        };
+        let key = naming::object_key(self.run.scope.tenant(), &self.run.lease, query);
+        let upload = unless(self.cancel, self.parts.artifacts.create(&key)).await?;
+        let entry = Entry { name: name.clone(), schema: rows.schema, sealing };
+        let (read, report, upload) = self.stream(rows.batches, entry, upload).await?;
+
+        let listed = match self.whole(read, &report) {
+            Ok(entry) => entry,
+            Err(stop) => {
+                give_up(upload).await;
+                return Err(stop);
+            }
+        };
+        self.warn(&listed);
+        let written = upload.finish().await?;
+        same_count("bytes encoded and bytes stored", report.bytes_written, written.bytes)?;
+        let format = outhaul_formats::format(&spec.format.id)?;
+        let packing = formats::packing(spec.packing);
+        Ok(Artifact {
+            id: ArtifactId::random(),
+            query: u32::try_from(query).unwrap_or(u32::MAX),
+            key: key.path(),
+            file_name: naming::file_name(&name, packing),
+            media_type: packing.media_type().unwrap_or(format.media_type()).to_owned(),
+            text: packing.media_type().is_none() && formats::is_text(format),
+            rows: listed.rows,
+            bytes: written.bytes,
+            sha256: written.sha256,
+            block_crc32: written.block_crc32,
+            columns: column_notes(&schema),
+        })
+    }
+
+    /// Reads, encodes and uploads at the same time. The upload comes back unfinished.
+    async fn stream(
+        &self,
+        batches: BatchStream,
+        entry: Entry,
+        upload: Box<dyn Upload>,
+    ) -> Result<(u64, Report, Box<dyn Upload>), Stop> {
+        let (to_encoder, steps) = mpsc::channel(BATCHES_WAITING);
+        let (to_upload, chunks) = mpsc::channel(CHUNKS_WAITING);
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = PipelineOptions {
+            options: self.options.clone(),
+            packing: formats::packing(self.run.spec.packing),
+            threads: self.threads.max(1),
+            cancel: stop.clone(),
+            ..PipelineOptions::new(outhaul_formats::format(&self.run.spec.format.id)?)
+        };
+        let counters = self.counters.clone();
+        let encoding = tokio::task::spawn_blocking(move || {
+            encode(options, entry, &counters, steps, to_upload)
+        });
+        // Whichever stage ends early closes its channels, and so ends the others.
+        let reading = self.read(batches, to_encoder);
+        let uploading = async {
+            let uploaded = self.upload(chunks, upload).await;
+            stop.fetch_or(uploaded.1.is_err(), Ordering::Relaxed);
+            uploaded
+        };
+        let (read, report, (upload, uploaded)) = tokio::join!(reading, encoding, uploading);
+        let report = report.unwrap_or(Err(outhaul_formats::Error::Panicked("encoding")));
+        match first_fault(self.cancel, read, report, uploaded) {
+            Ok((read, report)) => Ok((read, report, upload)),
+            Err(stop) => {
+                give_up(upload).await;
+                Err(stop)
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        mut batches: BatchStream,
+        encoder: mpsc::Sender<Step>,
+    ) -> Result<u64, Stop> {
+        let mut read = 0;
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Stop::Cancelled),
+                // The encoder ended: it failed, and says why itself.
+                () = encoder.closed() => return Ok(read),
+                next = batches.next() => next,
+            };
+            let Some(batch) = next.transpose()? else { break };
+            read += batch.num_rows() as u64;
+            self.counters.rows_read(batch.num_rows() as u64);
+            if encoder.send(Step::Rows(batch)).await.is_err() {
+                return Ok(read);
+            }
+        }
+        let _ = encoder.send(Step::End).await;
+        Ok(read)
+    }
+
+    async fn upload(
+        &self,
+        mut chunks: mpsc::Receiver<Bytes>,
+        mut upload: Box<dyn Upload>,
+    ) -> (Box<dyn Upload>, Result<(), Stop>) {
+        let writing = async {
+            while let Some(chunk) = chunks.recv().await {
+                upload.write(chunk).await?;
+            }
+            Ok::<(), Error>(())
+        };
+        let uploaded = unless(self.cancel, writing).await;
+        (upload, uploaded)
+    }
+
+    /// Whether what was read is what was encoded, in one file.
+    fn whole(&self, read: u64, report: &Report) -> Result<EntryReport, Stop> {
+        let [entry] = report.entries.as_slice() else {
+            let internal = format!("{} files in one artifact", report.entries.len());
+            return Err(Error::internal(internal).into());
+        };
+        same_count("rows read and rows encoded", read, report.rows)?;
+        same_count("rows encoded and rows of the file", report.rows, entry.rows)?;
+        Ok(entry.clone())
+    }
+
+    fn warn(&mut self, entry: &EntryReport) {
+        for warning in &entry.warnings {
+            let room = WARNINGS_MAX.saturating_sub(self.warnings.len());
+            let code = serde_json::to_value(warning.kind).ok();
+            let code = code.and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default();
+            let place = match warning.column.as_str() {
+                "" => entry.name.clone(),
+                column => format!("{}, column \"{column}\"", entry.name),
+            };
+            let message = format!("{}: {place}", warning.kind.sentence());
+            if room > 1 {
+                self.warnings.push(Warning { code, message, count: warning.count });
+            } else if room == 1 {
+                let message = "further warnings were not kept one by one".to_owned();
+                let code = "further_warnings".to_owned();
+                self.warnings.push(Warning { code, message, count: 1 });
+            } else if let Some(last) = self.warnings.last_mut() {
+                last.count += 1;
+            }
+        }
+    }
+
+    fn sealing(&self, query: &Query) -> Result<Option<Sealing>, Stop> {
+        let columns = sealed_columns(query);
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        let key = sealing_key(&self.run.spec)?;
+        let recipient = Recipient::parse(key, self.parts.clock.now())?;
+        Ok(Some(Sealing::new(columns, recipient, self.options.values.clone())))
+    }
+}
+
+/// Which columns of the result are encrypted.
+fn sealed_columns(query: &Query) -> Vec<usize> {
+    let Query::Select(select) = query else { return Vec::new() };
+    let columns = select.columns.iter().enumerate();
+    columns.filter(|(_, c)| c.protection == Protection::Sealed).map(|(at, _)| at).collect()
+}
+
+fn sealing_key(spec: &ExportSpec) -> Result<&str, Stop> {
+    spec.sealing_key.as_deref().ok_or_else(|| {
+        let text = "values are to be encrypted, but the tenant has no public key: register one";
+        Stop::failed("sealing_failed", text, String::new())
+    })
+}
+
+fn column_notes(schema: &arrow_schema::Schema) -> Vec<ColumnNote> {
+    let note = |field: &arrow_schema::FieldRef| ColumnNote {
+        name: field.name().clone(),
+        column_type: field.data_type().to_string(),
+        nullable: field.is_nullable(),
+    };
+    schema.fields().iter().map(note).collect()
+}
+
+/// What went wrong first, where one stage's end ends the others: what the upload says explains
+/// a broken sink, and what the engine says explains missing rows.
+fn first_fault(
+    cancel: &CancellationToken,
+    read: Result<u64, Stop>,
+    report: outhaul_formats::Result<Report>,
+    uploaded: Result<(), Stop>,
+) -> Result<(u64, Report), Stop> {
+    if cancel.is_cancelled() {
+        return Err(Stop::Cancelled);
+    }
+    uploaded?;
+    let read = read?;
+    Ok((read, report?))
+}
+
+fn same_count(what: &str, one: u64, other: u64) -> Result<(), Stop> {
+    if one == other {
+        return Ok(());
+    }
+    let text = "the file would not have been whole; nothing was published";
+    Err(Stop::failed("count_mismatch", text, format!("{what}: {one} and {other}")))
+}
+
+async fn give_up(upload: Box<dyn Upload>) {
+    if let Err(error) = upload.abort().await {
+        tracing::warn!(error = error.chain(), "an upload could not be given up");
+    }
+}
+
+/// Waits for `work`, but not past the cancellation.
+async fn unless<T, E: Into<Stop>>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Stop> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Stop::Cancelled),
+        done = work => done.map_err(Into::into),
+    }
+}
+
+/// How far a run is; read from another thread.
+#[derive(Debug, Default)]
+pub(crate) struct Counters(Mutex<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    rows_read: u64,
+    /// Of the files that are finished.
+    rows_encoded: u64,
+    bytes_written: u64,
+    /// Of the file that is being written.
+    current: Option<pipeline::Progress>,
+    estimates: Vec<Option<u64>>,
+    queries_done: u32,
+}
+
+impl Counters {
+    pub(crate) fn progress(&self) -> Progress {
+        let count = self.lock();
+        let (rows, bytes) = count.current.as_ref().map_or((0, 0), |p| (p.rows(), p.bytes()));
+        Progress {
+            rows_read: count.rows_read,
+            rows_encoded: count.rows_encoded + rows,
+            bytes_written: count.bytes_written + bytes,
+            rows_estimated: count.estimates.iter().copied().sum::<Option<u64>>(),
+            queries_done: count.queries_done,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn query_opened(&self, estimate: Option<u64>) {
+        self.lock().estimates.push(estimate);
+    }
+
+    fn rows_read(&self, rows: u64) {
+        self.lock().rows_read += rows;
+    }
+
+    pub(super) fn encoding(&self, progress: pipeline::Progress) {
+        self.lock().current = Some(progress);
+    }
+
+    fn query_done(&self) {
+        let mut count = self.lock();
+        if let Some(done) = count.current.take() {
+            count.rows_encoded += done.rows();
+            count.bytes_written += done.bytes();
+        }
+        count.queries_done += 1;
+    }
+}

@@ -1,0 +1,98 @@
+//! The spill folders of this process's slots, and what dead processes left of theirs.
+//!
+//! Each server process has a folder of its own, under a lock that the system releases with the
+//! process. Whatever has no lock is nobody's and goes.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use outhaul_exports::lease::Incarnation;
+use outhaul_exports::{Error, Result};
+
+const LOCK: &str = "lock";
+const PREFIX: &str = "slots-";
+
+/// The folder of this process. It goes when this is dropped.
+pub(super) struct SpillRoot {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl SpillRoot {
+    /// Makes this process's folder below `root` and removes those of the dead.
+    pub(super) fn claim(root: &Path, incarnation: &Incarnation) -> Result<Self> {
+        let claimed = Self::try_claim(root, incarnation);
+        claimed.map_err(|cause| {
+            let at = root.display().to_string();
+            let text = "the spill folder cannot be used: check that it can be written";
+            Error::unavailable(text).with_internal(at).with_source(cause)
+        })
+    }
+
+    fn try_claim(root: &Path, incarnation: &Incarnation) -> io::Result<Self> {
+        let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
+        private(root)?;
+        for entry in fs::read_dir(root)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+                remove_if_dead(&entry.path());
+            }
+        }
+        let folder = root.join(format!("{PREFIX}{}", incarnation.0));
+        private(&folder)?;
+        let lock = File::create(folder.join(LOCK))?;
+        lock.try_lock().map_err(io::Error::from)?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// The folder of one slot.
+    pub(super) fn of(&self, bench: &str, seat: usize) -> PathBuf {
+        self.folder.join(format!("{bench}-{seat}"))
+    }
+}
+
+impl Drop for SpillRoot {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn remove_if_dead(folder: &Path) {
+    // A folder without a lock is one whose owner died between two lines, or is just being made;
+    // the younger ones are left for the next start.
+    let Ok(lock) = File::open(folder.join(LOCK)) else { return };
+    match lock.try_lock() {
+        Ok(()) => {
+            if let Err(error) = fs::remove_dir_all(folder) {
+                tracing::warn!(error = %error, "old spill files could not be removed");
+            }
+        }
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(error = %error, "a spill folder's lock could not be tried");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dead_are_removed_and_the_living_left() {
+        let root = tempfile::tempdir().expect("a folder");
+        let names = [Incarnation::random(), Incarnation::random(), Incarnation::random()];
+        let alive = SpillRoot::claim(root.path(), &names[0]).expect("it is claimed");
+        let dead = root.path().join(format!("{PREFIX}{}", names[1].0));
+        fs::create_dir_all(dead.join("run-0")).expect("a folder");
+        fs::write(dead.join("run-0/spilled"), b"rows").expect("a file");
+        File::create(dead.join(LOCK)).expect("a lock without a holder");
+        let third = SpillRoot::claim(root.path(), &names[2]).expect("it is claimed");
+        assert!(!dead.exists() && alive.folder.exists() && third.folder.exists());
+        drop(third);
+        drop(alive);
+        assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 0);
+    }
+}
