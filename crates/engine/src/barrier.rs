@@ -1,0 +1,213 @@
+//! The wall between tenants, as a node of the physical plan.
+//!
+//! DataFusion merges and reorders filters: a tenant's predicate in a view, in the logical plan or
+//! even inside a table's own scan ends up beside the customer's, which may then see foreign rows
+//! first and tell of them through an error. So the predicate is applied below a node that has no
+//! children as far as any optimizer can see. Nothing can be moved through it, because for the
+//! optimizer there is nothing behind it.
+//!
+//! A barrier cannot be built without a predicate, and [`refuse_unguarded`] refuses every plan in
+//! which rows come from anywhere else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, InListExpr, Literal};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    SendableRecordBatchStream, displayable,
+};
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
+
+use crate::error::Fault;
+
+/// Which rows may pass: a column and the values it may hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Admission {
+    /// Index of the column in the scan's full schema.
+    pub(crate) column: usize,
+    /// Its name in the scan's full schema.
+    pub(crate) name: String,
+    /// Its type there.
+    pub(crate) data_type: DataType,
+    /// What it may hold.
+    pub(crate) values: Vec<String>,
+}
+
+impl Admission {
+    /// The predicate over a schema in which the column stands at `index`.
+    pub(crate) fn predicate(&self, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&self.name, index));
+        let mut literals = self.literals()?;
+        if literals.len() == 1 {
+            let value = Arc::new(Literal::new(literals.remove(0)));
+            return Ok(Arc::new(BinaryExpr::new(column, Operator::Eq, value)));
+        }
+        if literals.is_empty() {
+            return Ok(Arc::new(Literal::new(ScalarValue::Boolean(Some(false)))));
+        }
+        let list: Vec<Arc<dyn PhysicalExpr>> =
+            literals.into_iter().map(|value| Arc::new(Literal::new(value)) as _).collect();
+        let schema = datafusion::arrow::datatypes::Schema::new(
+            (0..=index)
+                .map(|at| {
+                    let name = if at == index { self.name.clone() } else { format!("_{at}") };
+                    datafusion::arrow::datatypes::Field::new(name, self.data_type.clone(), true)
+                })
+                .collect::<Vec<_>>(),
+        );
+        Ok(Arc::new(InListExpr::try_new(column, list, false, &schema)?))
+    }
+
+    /// The values in the column's own type, so that nothing is converted row by row.
+    pub(crate) fn literals(&self) -> Result<Vec<ScalarValue>> {
+        self.values.iter().map(|value| literal(value, &self.data_type)).collect()
+    }
+}
+
+fn literal(value: &str, data_type: &DataType) -> Result<ScalarValue> {
+    if let DataType::Dictionary(key, inner) = data_type {
+        let inner = literal(value, inner)?;
+        return Ok(ScalarValue::Dictionary(key.clone(), Box::new(inner)));
+    }
+    ScalarValue::try_from_string(value.to_owned(), data_type)
+}
+
+/// Rows of one object that one tenant may see.
+pub(crate) struct TenantBarrierExec {
+    object: String,
+    inner: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl TenantBarrierExec {
+    /// Puts the wall over a scan. `admissions` are joined by AND, the tenant's first; their columns
+    /// are given by their place in the scan's output. `keep` says which columns go on.
+    pub(crate) fn over(
+        object: &str,
+        scan: Arc<dyn ExecutionPlan>,
+        tenant: (&Admission, usize),
+        narrower: &[(&Admission, usize)],
+        keep: Vec<usize>,
+        batch_rows: usize,
+    ) -> Result<Self> {
+        let mut predicate = tenant.0.predicate(tenant.1)?;
+        for (admission, index) in narrower {
+            let right = admission.predicate(*index)?;
+            predicate = Arc::new(BinaryExpr::new(predicate, Operator::And, right));
+        }
+        let filter = FilterExecBuilder::new(predicate, scan)
+            .apply_projection(Some(keep))?
+            .with_batch_size(batch_rows)
+            .build()?;
+        let inner: Arc<dyn ExecutionPlan> = Arc::new(filter);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(inner.schema()),
+            Partitioning::UnknownPartitioning(inner.output_partitioning().partition_count()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Self { object: object.to_owned(), inner, properties: Arc::new(properties) })
+    }
+
+    /// What is behind the wall, as text for tests and logs of the operator.
+    pub(crate) fn behind(&self) -> String {
+        displayable(self.inner.as_ref()).indent(false).to_string()
+    }
+}
+
+impl fmt::Debug for TenantBarrierExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TenantBarrierExec({})", self.object)
+    }
+}
+
+impl DisplayAs for TenantBarrierExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> =
+            self.inner.schema().fields().iter().map(|field| field.name().clone()).collect();
+        write!(f, "TenantBarrierExec: object={}, columns=[{}]", self.object, names.join(", "))
+    }
+}
+
+impl ExecutionPlan for TenantBarrierExec {
+    fn name(&self) -> &'static str {
+        "TenantBarrierExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            return Ok(self);
+        }
+        Err(DataFusionError::Internal("a barrier has no children".into()))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = self.inner.execute(partition, context)?;
+        let object = self.object.clone();
+        let rows = rows.map(move |batch| batch.map_err(|cause| of_source(&object, cause)));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.inner.schema(), rows)))
+    }
+}
+
+/// Says which object's files an error comes from.
+fn of_source(object: &str, cause: DataFusionError) -> DataFusionError {
+    match cause {
+        DataFusionError::ResourcesExhausted(_) => cause,
+        cause => Fault::Source { object: object.to_owned(), cause: Box::new(cause) }.carried(),
+    }
+}
+
+/// Refuses a plan in which rows come from anything but a barrier (or from nothing at all).
+pub(crate) fn refuse_unguarded(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    let mut open = vec![plan];
+    while let Some(node) = open.pop() {
+        let children = node.children();
+        let guarded = node.downcast_ref::<TenantBarrierExec>().is_some();
+        if children.is_empty() && !guarded && !rowless(node.name()) {
+            return Err(DataFusionError::Internal(format!(
+                "a plan reads rows with {} and no barrier",
+                node.name()
+            )));
+        }
+        open.extend(children);
+    }
+    Ok(())
+}
+
+/// Leaves that read nothing: no rows, one row without columns, or the constants of a VALUES list.
+fn rowless(name: &str) -> bool {
+    matches!(name, "EmptyExec" | "PlaceholderRowExec")
+}

@@ -1,0 +1,446 @@
+//! A catalog object as a table of one run: what it is called in the catalog, what its values are
+//! there, and only the rows of the run's scope.
+//!
+//! There are two views of an object. Queries of the neutral form see its fields and, under names
+//! that no catalog can give, the columns by which it is joined. SQL text sees its fields only,
+//! and of a sensitive field only the mask.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, ToDFSchema};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Operator, ScalarUDF, TableProviderFilterPushDown, TableType, when,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{
+    self as physical, BinaryExpr as PhysicalBinary, InListExpr, IsNotNullExpr, IsNullExpr, Literal,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::scalar::ScalarValue;
+use outhaul_exports::catalog::Object;
+use outhaul_exports::principal::TenantScope;
+use outhaul_exports::query::MASK;
+use outhaul_exports::{Error, Result};
+
+use crate::barrier::{Admission, TenantBarrierExec};
+use crate::error::said;
+use crate::read::{ReadField, Reading, reading};
+use crate::sources::{ScanAsk, Table};
+
+/// Name of the column that says whether a row is deleted.
+pub(crate) const DELETED: &str = "#deleted";
+
+/// Name under which a physical column is joined by.
+pub(crate) fn join_name(column: &str) -> String {
+    format!("#join:{column}")
+}
+
+/// Who looks.
+#[derive(Debug, Clone)]
+pub(crate) enum View {
+    /// The neutral query, with the physical columns that its relations need.
+    Select(BTreeSet<String>),
+    /// SQL text.
+    Sql,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    object: Arc<Object>,
+    table: Arc<dyn Table>,
+    tenant: Admission,
+    narrower: Vec<Admission>,
+    columns: Vec<Exposed>,
+    schema: SchemaRef,
+    /// The column by which deleted rows are left out, in the view of SQL text. This is no matter
+    /// of security, so it is done above the barrier.
+    live_by: Option<usize>,
+}
+
+/// One column of the view.
+#[derive(Debug)]
+struct Exposed {
+    /// Index of its physical column.
+    physical: usize,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    AsIs,
+    Read(Arc<ScalarUDF>),
+    Masked,
+    Deleted,
+    /// The source does not have it. Only a query that needs it fails.
+    Absent(String),
+}
+
+impl Guard {
+    /// Binds an object to its table, as this scope may see it.
+    ///
+    /// # Errors
+    /// `Invalid` when the table has no tenant column.
+    pub(crate) fn new(
+        object: Arc<Object>,
+        table: Arc<dyn Table>,
+        scope: &TenantScope,
+        view: &View,
+    ) -> Result<Self> {
+        let tenant =
+            admission(&object, table.as_ref(), &object.tenant_column, &[scope.value().to_owned()])?;
+        let mut narrower = Vec::new();
+        for (column, values) in
+            [(&object.entity_column, scope.entities()), (&object.org_column, scope.orgs())]
+        {
+            if let (Some(column), Some(values)) = (column, values) {
+                narrower.push(admission(&object, table.as_ref(), column, values)?);
+            }
+        }
+        let mut columns = Vec::new();
+        let mut fields = Vec::new();
+        for (field, exposed) in exposed_fields(&object, table.as_ref(), view)
+            .into_iter()
+            .chain(hidden_columns(&object, table.as_ref(), view))
+        {
+            fields.push(field);
+            columns.push(exposed);
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let live_by = match (view, &object.deleted_column) {
+            (View::Sql, Some(column)) => Some(column_of(&object, table.as_ref(), column)?),
+            _ => None,
+        };
+        Ok(Self { object, table, tenant, narrower, columns, schema, live_by })
+    }
+
+    pub(crate) fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    /// How many rows of the scope there may be. Never too few.
+    pub(crate) fn rows_at_most(&self) -> Option<u64> {
+        self.table.rows_at_most(&self.tenant)
+    }
+
+    fn plan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let wanted: Vec<usize> =
+            projection.map_or_else(|| (0..self.columns.len()).collect(), Clone::clone);
+        for &at in &wanted {
+            if let How::Absent(text) = &self.columns[at].how {
+                return Err(said(Error::invalid(self.object.name.clone(), text.clone())));
+            }
+        }
+        let mut needed: Vec<usize> = wanted.iter().map(|&at| self.columns[at].physical).collect();
+        needed.extend(self.live_by);
+        needed.sort_unstable();
+        needed.dedup();
+        let mut rows = self.barrier(session, &needed, filters)?;
+        let names = rows.schema();
+        let schema = names.as_ref().clone().to_dfschema()?;
+        if let Some(at) = self.live_by {
+            let field = self.table.schema().field(at);
+            let column = Expr::Column(Column::new_unqualified(field.name()));
+            let live = Expr::Not(Box::new(is_deleted(column, field.data_type())?));
+            let live = session.create_physical_expr(live, &schema)?;
+            rows = Arc::new(FilterExec::try_new(live, rows)?);
+        }
+        let mut columns = Vec::with_capacity(wanted.len());
+        for at in wanted {
+            let exposed = &self.columns[at];
+            let name = self.table.schema().field(exposed.physical).name();
+            let value = exposed.value(self.table.schema().field(exposed.physical))?;
+            let value: Arc<dyn PhysicalExpr> = match value {
+                None => physical::col(name, &names)?,
+                Some(value) => session.create_physical_expr(value, &schema)?,
+            };
+            columns.push((value, self.schema.field(at).name().clone()));
+        }
+        Ok(Arc::new(ProjectionExec::try_new(columns, rows)?))
+    }
+
+    fn barrier(
+        &self,
+        session: &dyn Session,
+        needed: &[usize],
+        filters: &[Expr],
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let mut columns = needed.to_vec();
+        for admission in std::iter::once(&self.tenant).chain(&self.narrower) {
+            if !columns.contains(&admission.column) {
+                columns.push(admission.column);
+            }
+        }
+        // Cannot fail because the column was just added.
+        let place = |a: &Admission| columns.iter().position(|&c| c == a.column).unwrap_or(0);
+        let narrower: Vec<_> = self.narrower.iter().map(|a| (a, place(a))).collect();
+        let tenant_at = place(&self.tenant);
+        let mut pruning = self.tenant.predicate(self.tenant.column)?;
+        for filter in filters {
+            if let Some(filter) = self.pruning(filter) {
+                pruning = Arc::new(PhysicalBinary::new(pruning, Operator::And, filter));
+            }
+        }
+        let batch_rows = session.config().batch_size();
+        let scan = self.table.scan(&ScanAsk {
+            columns: columns.clone(),
+            pruning: Some(pruning),
+            partitions: session.config().target_partitions(),
+            batch_rows,
+        })?;
+        Ok(Arc::new(TenantBarrierExec::over(
+            &self.object.name,
+            scan,
+            (&self.tenant, tenant_at),
+            &narrower,
+            (0..needed.len()).collect(),
+            batch_rows,
+        )?))
+    }
+
+    /// A condition of the customer's by which parts of files may be left out unread: only such as
+    /// cannot fail on any value, so that foreign values cannot be told by it. `None` for others.
+    fn pruning(&self, filter: &Expr) -> Option<Arc<dyn PhysicalExpr>> {
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+                let (left, right) = (self.pruning(left)?, self.pruning(right)?);
+                Some(Arc::new(PhysicalBinary::new(left, *op, right)))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let (column, op, value) = match (left.as_ref(), right.as_ref()) {
+                    (Expr::Column(column), Expr::Literal(value, _)) => (column, *op, value),
+                    (Expr::Literal(value, _), Expr::Column(column)) => (column, op.swap()?, value),
+                    _ => return None,
+                };
+                let comparison = matches!(
+                    op,
+                    Operator::Eq
+                        | Operator::NotEq
+                        | Operator::Lt
+                        | Operator::LtEq
+                        | Operator::Gt
+                        | Operator::GtEq
+                );
+                let (column, data_type) = self.physical(column)?;
+                if !comparison || value.data_type() != data_type {
+                    return None;
+                }
+                Some(Arc::new(PhysicalBinary::new(column, op, literal(value))))
+            }
+            Expr::IsNull(inner) => Some(Arc::new(IsNullExpr::new(self.column(inner)?))),
+            Expr::IsNotNull(inner) => Some(Arc::new(IsNotNullExpr::new(self.column(inner)?))),
+            Expr::InList(list) if !list.negated => {
+                let Expr::Column(column) = list.expr.as_ref() else { return None };
+                let (column, data_type) = self.physical(column)?;
+                let values = list.list.iter().map(|value| match value {
+                    Expr::Literal(value, _) if value.data_type() == data_type => {
+                        Some(literal(value))
+                    }
+                    _ => None,
+                });
+                let values = values.collect::<Option<Vec<_>>>()?;
+                let list = InListExpr::try_new(column, values, false, self.table.schema()).ok()?;
+                Some(Arc::new(list))
+            }
+            _ => None,
+        }
+    }
+
+    fn column(&self, expr: &Expr) -> Option<Arc<dyn PhysicalExpr>> {
+        let Expr::Column(column) = expr else { return None };
+        Some(self.physical(column)?.0)
+    }
+
+    /// The physical column behind a field, if the field is nothing but that column.
+    fn physical(&self, column: &Column) -> Option<(Arc<dyn PhysicalExpr>, DataType)> {
+        let exposed = &self.columns[self.schema.index_of(&column.name).ok()?];
+        let field = self.table.schema().field(exposed.physical);
+        matches!(exposed.how, How::AsIs).then(|| {
+            let column = physical::Column::new(field.name(), exposed.physical);
+            (Arc::new(column) as Arc<dyn PhysicalExpr>, field.data_type().clone())
+        })
+    }
+}
+
+fn literal(value: &ScalarValue) -> Arc<dyn PhysicalExpr> {
+    Arc::new(Literal::new(value.clone()))
+}
+
+impl Exposed {
+    /// The value of the column over the physical columns; `None` for the physical column itself.
+    fn value(&self, physical: &Field) -> DfResult<Option<Expr>> {
+        let column = || Expr::Column(Column::new_unqualified(physical.name()));
+        Ok(match &self.how {
+            How::AsIs | How::Absent(_) => None,
+            How::Read(function) => Some(function.call(vec![column()])),
+            How::Masked => Some(mask(column())?),
+            How::Deleted => Some(is_deleted(column(), physical.data_type())?),
+        })
+    }
+}
+
+/// The mask for what is there, nothing for what is not.
+pub(crate) fn mask(value: Expr) -> DfResult<Expr> {
+    let masked = Expr::Literal(ScalarValue::Utf8View(Some(MASK.to_owned())), None);
+    when(value.is_not_null(), masked).end()
+}
+
+/// A boolean that is true, a time that is set, a number other than zero.
+fn is_deleted(column: Expr, data_type: &DataType) -> DfResult<Expr> {
+    Ok(match data_type {
+        DataType::Boolean => column.is_true(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            let no = ["", "0", "f", "F", "n", "N", "no", "No", "NO", "false", "False", "FALSE"];
+            let no = no.iter().map(|no| {
+                let value = ScalarValue::from(*no).cast_to(data_type)?;
+                Ok(Expr::Literal(value, None))
+            });
+            column.clone().is_not_null().and(column.in_list(no.collect::<DfResult<_>>()?, true))
+        }
+        number if number.is_integer() => {
+            let zero = ScalarValue::new_zero(number)?;
+            column.clone().is_not_null().and(column.not_eq(Expr::Literal(zero, None)))
+        }
+        _ => column.is_not_null(),
+    })
+}
+
+fn admission(
+    object: &Object,
+    table: &dyn Table,
+    column: &str,
+    values: &[String],
+) -> Result<Admission> {
+    let at = column_of(object, table, column)?;
+    let data_type = table.schema().field(at).data_type().clone();
+    let admission =
+        Admission { column: at, name: column.to_owned(), data_type, values: values.to_vec() };
+    if admission.literals().is_err() {
+        let text =
+            format!("object {}: column {column} is not of the type of its tenants", object.name);
+        return Err(Error::invalid(object.name.clone(), text));
+    }
+    Ok(admission)
+}
+
+fn column_of(object: &Object, table: &dyn Table, column: &str) -> Result<usize> {
+    table.schema().index_of(column).map_err(|_| {
+        let text = format!("object {}: its source has no column {column}", object.name);
+        Error::invalid(object.name.clone(), text)
+    })
+}
+
+fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field, Exposed)> {
+    let physical = table.schema();
+    let fields = object.fields.iter().map(|field| {
+        let Ok(at) = physical.index_of(&field.column) else {
+            let text = format!(
+                "object {}: field {} has no column in the source any more",
+                object.name, field.name
+            );
+            return absent(&field.name, text);
+        };
+        if field.sensitive && matches!(view, View::Sql) {
+            let masked = Field::new(&field.name, DataType::Utf8View, true);
+            return (masked, Exposed { physical: at, how: How::Masked });
+        }
+        let from = physical.field(at).data_type();
+        let (data_type, how) = match reading(from, field.field_type, table.text_scale()) {
+            Reading::AsIs => (from.clone(), How::AsIs),
+            Reading::To(to) => {
+                let function =
+                    ReadField::function(&object.name, &field.name, field.field_type, to.clone());
+                (to, How::Read(function))
+            }
+            Reading::Never(why) => {
+                let text =
+                    format!("object {}: the column of field {} {why}", object.name, field.name);
+                return absent(&field.name, text);
+            }
+        };
+        (Field::new(&field.name, data_type, true), Exposed { physical: at, how })
+    });
+    fields.collect()
+}
+
+fn absent(name: &str, text: String) -> (Field, Exposed) {
+    let field = Field::new(name, DataType::Utf8View, true);
+    (field, Exposed { physical: 0, how: How::Absent(text) })
+}
+
+fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field, Exposed)> {
+    let physical = table.schema();
+    let View::Select(joined) = view else { return Vec::new() };
+    let mut hidden = Vec::new();
+    if let Some(column) = &object.deleted_column {
+        hidden.push(match physical.index_of(column) {
+            Ok(at) => {
+                let field = Field::new(DELETED, DataType::Boolean, true);
+                (field, Exposed { physical: at, how: How::Deleted })
+            }
+            Err(_) => {
+                let text = format!("object {}: its source has no column {column}", object.name);
+                absent(DELETED, text)
+            }
+        });
+    }
+    hidden.extend(joined.iter().map(|column| match physical.index_of(column) {
+        Ok(at) => {
+            let data_type = physical.field(at).data_type().clone();
+            let field = Field::new(join_name(column), data_type, true);
+            (field, Exposed { physical: at, how: How::AsIs })
+        }
+        Err(_) => {
+            let text = format!(
+                "object {}: its source has no column {column}, by which it is related",
+                object.name
+            );
+            absent(&join_name(column), text)
+        }
+    }));
+    hidden
+}
+
+#[async_trait]
+impl TableProvider for Guard {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| match self.pruning(filter) {
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        self.plan(session, projection, filters)
+    }
+}

@@ -1,0 +1,134 @@
+//! What one run may use: memory, spill files, threads, and the stores of its own sources.
+//!
+//! A session is made for one run of one tenant and is forgotten with it. It registers no tables,
+//! no catalogs, no file formats, no table functions and no file system of its own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::SessionStateDefaults;
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use outhaul_exports::ports::RunLimits;
+use outhaul_exports::{Error, Result as OurResult};
+use url::Url;
+
+use crate::checked::CheckedArithmetic;
+use crate::functions;
+
+/// Rows of a batch.
+pub(crate) const BATCH_ROWS: usize = 8192;
+
+/// How a plan may use the threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// One partition: rows keep the order of the source, and the other threads are left to those
+    /// who encode.
+    One,
+    /// As many partitions as there are threads.
+    Threads,
+}
+
+/// What the queries of one run share.
+pub(crate) struct Run {
+    runtime: Arc<RuntimeEnv>,
+    threads: usize,
+}
+
+impl Run {
+    pub(crate) fn new(
+        limits: &RunLimits,
+        stores: Vec<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
+    ) -> OurResult<Self> {
+        let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
+        let spill = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![limits.spill_dir.clone()]))
+            .with_max_temp_directory_size(limits.spill_bytes);
+        let stores = stores.into_iter().map(|(url, store)| (url.as_str().to_owned(), store));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .with_disk_manager_builder(spill)
+            .with_object_store_registry(Arc::new(Stores { stores: stores.collect() }))
+            .build_arc()
+            .map_err(|cause| {
+                Error::unavailable("storage_full: the folder for spill files cannot be used")
+                    .with_source(cause)
+            })?;
+        Ok(Self { runtime, threads: limits.threads.max(1) })
+    }
+
+    /// A session for one query.
+    pub(crate) fn session(&self, width: Width) -> SessionState {
+        let partitions = match width {
+            Width::One => 1,
+            Width::Threads => self.threads,
+        };
+        let mut config = SessionConfig::new()
+            .with_batch_size(BATCH_ROWS)
+            .with_target_partitions(partitions)
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false);
+        let options = config.options_mut();
+        options.optimizer.prefer_hash_join = true;
+        // Nothing can be pushed through a barrier; the attempt would only cost.
+        options.optimizer.enable_dynamic_filter_pushdown = false;
+        options.execution.collect_statistics = false;
+        // A merge needs memory beside what it merges; without a reserve it cannot spill.
+        let reserve = self.memory_reserve();
+        options.execution.sort_spill_reservation_bytes = reserve;
+        options.execution.time_zone = Some("UTC".to_owned());
+        SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_expr_planners(SessionStateDefaults::default_expr_planners())
+            .with_scalar_functions(functions::scalar())
+            .with_aggregate_functions(functions::aggregate())
+            .with_window_functions(functions::window())
+            .with_analyzer_rule(Arc::new(CheckedArithmetic))
+            .build()
+    }
+
+    fn memory_reserve(&self) -> usize {
+        use datafusion::execution::memory_pool::MemoryLimit;
+        let memory = match self.runtime.memory_pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes,
+            _ => usize::MAX,
+        };
+        (memory / (8 * self.threads)).clamp(64 * 1024, 10 * 1024 * 1024)
+    }
+}
+
+/// The stores of the run's sources, and no others: not even the local disk.
+struct Stores {
+    stores: HashMap<String, Arc<dyn ObjectStore>>,
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.stores.keys()).finish()
+    }
+}
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(
+        &self,
+        _: &Url,
+        _: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        let name = format!("{}://{}/", url.scheme(), url.host_str().unwrap_or_default());
+        self.stores.get(&name).cloned().ok_or_else(|| {
+            DataFusionError::Internal("a plan asks for a store that is not of its sources".into())
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! The configuration of a `files` source, and how it becomes an object store.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use outhaul_exports::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A `[[sources]]` section with `kind = "files"`.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name by which the catalog's objects refer to it.
+    pub name: String,
+    /// A local folder or file, or a URL: `file://`, `s3://`, `gs://`, `az://`, `http(s)://`.
+    pub url: String,
+    /// Format of the files; by their extension when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FileFormat>,
+    /// Digits after the point of decimals that are read from text files (csv, ndjson); a value
+    /// with more of them is an error. At most 18.
+    #[serde(default = "default_scale")]
+    pub decimal_digits: u8,
+    /// Settings of the object store, such as `aws_region` or `aws_secret_access_key`. Secrets
+    /// stand here only after they were fetched from where the configuration file refers to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+}
+
+fn default_scale() -> u8 {
+    6
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("name", &self.name)
+            .field("format", &self.format)
+            .field("options", &self.options.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Text with separated values and a line of headings.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+impl FileFormat {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Parquet, Self::Csv, Self::Ndjson];
+
+    /// The endings of its files, the usual one first.
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Parquet => &["parquet", "pq"],
+            Self::Csv => &["csv"],
+            Self::Ndjson => &["ndjson", "jsonl", "json"],
+        }
+    }
+
+    /// The format that a file's ending tells.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|format| format.extensions().contains(&ending.as_str()))
+    }
+}
+
+/// Where a source's tables are.
+#[derive(Debug)]
+pub(super) struct Root {
+    /// The store.
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// The folder in it, without a slash at its end.
+    pub(super) folder: Path,
+    /// The one file, where the URL names a file and not a folder.
+    pub(super) only: Option<String>,
+}
+
+impl Config {
+    /// Opens the store.
+    pub(super) fn root(&self, given: Option<Arc<dyn ObjectStore>>) -> Result<Root> {
+        if self.decimal_digits > 18 {
+            let text = format!("source {}: decimal_digits is at most 18", self.name);
+            return Err(self.wrong("decimal_digits", text));
+        }
+        match given {
+            Some(store) => Ok(Root { store, folder: self.path_in_store()?, only: None }),
+            None if self.url.contains("://") && !self.url.starts_with("file://") => self.remote(),
+            None => self.local(),
+        }
+    }
+
+    fn path_in_store(&self) -> Result<Path> {
+        let path = self.url.split_once("://").map_or("", |(_, rest)| {
+            rest.split_once('/').map_or("", |(_, path)| path)
+        });
+        Path::parse(path.trim_matches('/')).map_err(|cause| {
+            self.wrong("url", format!("source {}: its url is not a path", self.name))
+                .with_source(cause)
+        })
+    }
+
+    fn remote(&self) -> Result<Root> {
+        let unusable = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            // The cause may quote the URL with its secrets: it stays in the log.
+            self.wrong("url", format!("source {}: its url or options cannot be used", self.name))
+                .with_source(cause)
+        };
+        let url = Url::parse(&self.url).map_err(|cause| unusable(cause.into()))?;
+        let (store, path) =
+            object_store::parse_url_opts(&url, &self.options).map_err(|c| unusable(c.into()))?;
+        let store: Arc<dyn ObjectStore> = Arc::from(store);
+        Ok(split_file(store, path, self.url.ends_with('/')))
+    }
+
+    fn local(&self) -> Result<Root> {
+        let missing = |cause: std::io::Error| {
+            Error::unavailable(format!("source {}: there is no such folder or file", self.name))
+                .with_internal(self.url.clone())
+                .with_source(cause)
+        };
+        let path = match Url::parse(&self.url) {
+            Ok(url) if url.scheme() == "file" => url.to_file_path().map_err(|()| {
+                self.wrong("url", format!("source {}: its url is not a local path", self.name))
+            })?,
+            _ => std::path::PathBuf::from(&self.url),
+        };
+        let path = path.canonicalize().map_err(missing)?;
+        let (folder, only) = match (path.is_dir(), path.parent(), path.file_name()) {
+            (false, Some(parent), Some(file)) => {
+                (parent.to_path_buf(), Some(file.to_string_lossy().into_owned()))
+            }
+            _ => (path, None),
+        };
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|cause| {
+            Error::unavailable(format!("source {}: its folder cannot be opened", self.name))
+                .with_source(cause)
+        })?;
+        Ok(Root { store: Arc::new(store), folder: Path::default(), only })
+    }
+
+    fn wrong(&self, key: &str, text: String) -> Error {
+        Error::invalid(format!("sources.{}.{key}", self.name), text)
+    }
+}
+
+/// Takes a file's name off a remote path, where the path ends like a file.
+fn split_file(store: Arc<dyn ObjectStore>, path: Path, is_folder: bool) -> Root {
+    if is_folder || FileFormat::of(&path).is_none() {
+        return Root { store, folder: path, only: None };
+    }
+    let only = path.filename().map(ToOwned::to_owned);
+    let parts: Vec<_> = path.parts().collect();
+    let folder = Path::from_iter(parts.iter().take(parts.len() - 1).cloned());
+    Root { store, folder, only }
+}

@@ -1,0 +1,178 @@
+//! Where rows come from: one folder per kind of source, and one line in [`ALL`].
+//!
+//! A source knows names, schemas and bytes. It knows nothing of tenants: who may see which row is
+//! decided above it, in `guard` and `barrier`, for every source in the same way.
+
+pub mod files;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use object_store::ObjectStore;
+use outhaul_exports::catalog::{FieldType, Object};
+use outhaul_exports::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::barrier::Admission;
+
+/// A kind of source.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// What `kind` says in the configuration.
+    pub id: &'static str,
+    /// What its readers read, in Markdown.
+    pub docs: &'static str,
+}
+
+/// Every kind of source.
+pub const ALL: &[Kind] = &[files::KIND];
+
+/// One `[[sources]]` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SourceConfig {
+    /// Files on a local disk or in an object store.
+    Files(files::Config),
+}
+
+impl SourceConfig {
+    /// The name by which the catalog's objects refer to it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Files(config) => &config.name,
+        }
+    }
+}
+
+/// A table that a source offers, as `catalog init` finds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveredTable {
+    /// What an object's `table` must say.
+    pub name: String,
+    /// Its columns, in the order of the source.
+    pub columns: Vec<DiscoveredColumn>,
+    /// Its rows, where the source can tell without reading them.
+    pub rows: Option<u64>,
+}
+
+/// A column of a discovered table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveredColumn {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type, as text.
+    pub column_type: String,
+    /// What a catalog would call it.
+    pub field_type: FieldType,
+    /// Whether values may be missing.
+    pub nullable: bool,
+}
+
+/// Lists the tables of a source and their columns.
+///
+/// # Errors
+/// `Unavailable` when the source cannot be reached, `Invalid` when it is not what it is said to be.
+pub async fn discover(config: &SourceConfig) -> Result<Vec<DiscoveredTable>> {
+    open(config, None)?.discover().await
+}
+
+/// Opens a source; `store` stands in for the one its URL names.
+pub(crate) fn open(
+    config: &SourceConfig,
+    store: Option<Arc<dyn ObjectStore>>,
+) -> Result<Arc<dyn Source>> {
+    match config {
+        SourceConfig::Files(config) => Ok(Arc::new(files::FileSource::open(config, store)?)),
+    }
+}
+
+/// An opened source. It lives as long as the process and keeps what is worth keeping.
+#[async_trait]
+pub(crate) trait Source: fmt::Debug + Send + Sync {
+    /// What a snapshot of it guarantees, in a sentence.
+    fn guarantee(&self) -> &'static str;
+
+    /// Fixes one moment of these tables.
+    async fn pin(&self, tables: &BTreeSet<String>) -> Result<Arc<dyn Pinned>>;
+
+    /// Lists what there is.
+    async fn discover(&self) -> Result<Vec<DiscoveredTable>>;
+}
+
+/// One moment of a source.
+#[async_trait]
+pub(crate) trait Pinned: fmt::Debug + Send + Sync {
+    /// The only store that its scans may open, and the name by which they ask for it.
+    fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)>;
+
+    /// The table of an object.
+    async fn table(&self, object: &Object) -> Result<Arc<dyn Table>>;
+}
+
+/// One table at one moment.
+pub(crate) trait Table: fmt::Debug + Send + Sync {
+    /// Its columns as a scan gives them.
+    fn schema(&self) -> &SchemaRef;
+
+    /// Whether its values are text that still has to be read as what the catalog says, with so
+    /// many digits after the point of a decimal.
+    fn text_scale(&self) -> u8;
+
+    /// How many rows there may be that the predicate admits, where it can tell. Never too few.
+    fn rows_at_most(&self, tenant: &Admission) -> Option<u64>;
+
+    /// Reads columns.
+    fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>>;
+}
+
+/// What a scan must give.
+#[derive(Debug)]
+pub(crate) struct ScanAsk {
+    /// Which columns, in the order wanted.
+    pub(crate) columns: Vec<usize>,
+    /// A predicate over the full schema by which whole parts of a file may be left out. Rows that
+    /// do not satisfy it may still come.
+    pub(crate) pruning: Option<Arc<dyn PhysicalExpr>>,
+    /// In how many parts to read at once. One part keeps the order of the source.
+    pub(crate) partitions: usize,
+    /// Rows of a batch.
+    pub(crate) batch_rows: usize,
+}
+
+/// What a catalog would call values of an Arrow type.
+pub(crate) fn field_type(data_type: &DataType) -> FieldType {
+    match data_type {
+        DataType::Boolean => FieldType::Boolean,
+        integer if integer.is_integer() => FieldType::Integer,
+        DataType::Decimal32(_, _)
+        | DataType::Decimal64(_, _)
+        | DataType::Decimal128(_, _)
+        | DataType::Decimal256(_, _) => FieldType::Decimal,
+        float if float.is_floating() => FieldType::Float,
+        DataType::Date32 | DataType::Date64 => FieldType::Date,
+        DataType::Timestamp(_, _) => FieldType::Timestamp,
+        DataType::Time32(_) | DataType::Time64(_) => FieldType::Time,
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => FieldType::Binary,
+        DataType::Dictionary(_, inner) => field_type(inner),
+        nested if nested.is_nested() => FieldType::Json,
+        _ => FieldType::Text,
+    }
+}
+
+/// A source that an object names and nobody configured.
+pub(crate) fn unknown_source(object: &str, name: &str) -> Error {
+    Error::invalid(
+        format!("catalog.objects.{object}.source"),
+        format!("object {object}: there is no source named {name}"),
+    )
+}

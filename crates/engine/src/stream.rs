@@ -1,0 +1,69 @@
+//! From a physical plan to the batches that leave this room.
+//!
+//! Headings are given here, at the very end, because they may repeat and a plan's names may not.
+//! Dropping the stream drops the plan's tasks; nothing goes on in the background.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema, SchemaRef};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+use outhaul_exports::flow::RowStream;
+use outhaul_exports::manifest::ColumnNote;
+use outhaul_exports::{Error, Result};
+
+use crate::error::running;
+
+/// A plan that may run.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// The plan; every scan in it is behind a barrier.
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// The headings, one for each column of the plan.
+    pub(crate) labels: Vec<String>,
+    /// How many rows there may be, where it can be told.
+    pub(crate) estimated_rows: Option<u64>,
+}
+
+impl Ready {
+    /// The schema of the result.
+    fn schema(&self) -> SchemaRef {
+        let fields = self.plan.schema();
+        let fields = fields.fields().iter().zip(&self.labels);
+        Arc::new(Schema::new(
+            fields
+                .map(|(field, label)| Field::new(label, field.data_type().clone(), true))
+                .collect::<Vec<_>>(),
+        ))
+    }
+
+    /// The columns of the result, for those who only want to know them.
+    pub(crate) fn columns(&self) -> Vec<ColumnNote> {
+        let schema = self.schema();
+        let notes = schema.fields().iter().map(|field| ColumnNote {
+            name: field.name().clone(),
+            column_type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+        });
+        notes.collect()
+    }
+
+    /// Starts the plan.
+    pub(crate) fn start(self, context: Arc<TaskContext>) -> Result<RowStream> {
+        let schema = self.schema();
+        let estimated_rows = self.estimated_rows;
+        let rows = execute_stream(self.plan, context).map_err(running)?;
+        let heading = Arc::clone(&schema);
+        let batches = rows.map(move |batch| relabel(batch.map_err(running)?, &heading));
+        Ok(RowStream { schema, estimated_rows, batches: batches.boxed() })
+    }
+}
+
+fn relabel(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().to_vec();
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|cause| Error::internal("a batch is not of its plan's schema").with_source(cause))
+}
