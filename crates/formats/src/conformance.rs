@@ -304,7 +304,8 @@ fn sliced_batches_give_the_same_file() {
     let parts: Vec<_> = (0..500).step_by(37).map(|at| whole.slice(at, 37.min(500 - at))).collect();
     for format in ALL.iter().copied() {
         let options = FormatOptions::default();
-        let (one, _) = write(format, &options, Packing::None, 2, &[whole.clone()], &schema);
+        let (one, _) =
+            write(format, &options, Packing::None, 2, std::slice::from_ref(&whole), &schema);
         let (many, _) = write(format, &options, Packing::None, 2, &parts, &schema);
         assert!(one == many, "{}", format.id());
     }
@@ -348,7 +349,7 @@ fn memory_stays_bounded_by_the_chunk_and_not_by_the_file() {
 #[test]
 fn columns_that_do_not_fit_are_refused_before_anything_is_written() {
     let none = Arc::new(Schema::empty());
-    for format in ALL.iter().copied() {
+    for format in ALL {
         let error = format.encoder(&none, &FormatOptions::default()).err().unwrap();
         assert!(matches!(error, Error::Schema { .. }), "{}", format.id());
         let mut options = FormatOptions::default();
@@ -371,7 +372,7 @@ fn long_texts_are_cut_with_a_warning_or_refused() {
     let mut options = FormatOptions::default();
     let xlsx: &dyn Format = &crate::xlsx::Xlsx;
     let (bytes, report) =
-        write(xlsx, &options, Packing::None, 1, &[batch.clone()], &batch.schema());
+        write(xlsx, &options, Packing::None, 1, std::slice::from_ref(&batch), &batch.schema());
     let warnings: Vec<_> = report.warnings().map(|w| (w.kind, w.count, w.first_row)).collect();
     assert_eq!(warnings, [(crate::WarningKind::TextCut, 1, 2)]);
     assert!(sheets(bytes).contains(&format!("<t>{}</t>", "ü".repeat(32_767))));
@@ -394,7 +395,7 @@ fn indexes_that_point_at_long_texts_are_counted_as_such() {
         &FormatOptions::default(),
         Packing::Gzip,
         2,
-        &[batch.clone()],
+        std::slice::from_ref(&batch),
         &batch.schema(),
     );
     assert_eq!(report.bytes_uncompressed, 2 + 4_096 * ((1 << 16) + 1));

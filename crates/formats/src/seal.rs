@@ -245,7 +245,7 @@ impl Sealing {
             let name = schema.field(at).name();
             columns[at] = self.column(name, &columns[at], stop)?;
         }
-        RecordBatch::try_new(schema.clone(), columns)
+        RecordBatch::try_new(schema, columns)
             .map_err(|source| Error::Convert { column: "sealed".to_owned(), source })
     }
 

@@ -314,3 +314,28 @@ fn an_archive_of_hostile_names_opens_inside_its_folder() {
     assert_eq!((report.entries.len(), report.rows), (100, 300));
     read_by("read_names.py", &path, &json!({ "names": names }));
 }
+
+#[test]
+#[ignore = "takes minutes: a file of more than 4 GiB"]
+fn an_archive_of_more_than_4_gib_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.zip");
+    let text = "all the same ".repeat(80_000);
+    let texts = StringViewArray::from_iter_values((0..64).map(|_| &text));
+    let batch = RecordBatch::try_from_iter([("text", Arc::new(texts) as ArrayRef)]).unwrap();
+    let mut options = PipelineOptions::new(format("csv").unwrap());
+    options.packing = Packing::Zip;
+    let file = std::fs::File::create(&path).unwrap();
+    let mut pipeline = Pipeline::new(options, Box::new(file)).unwrap();
+    for name in ["large", "behind"] {
+        let name = EntryName::from_label(name, "csv");
+        pipeline.begin(Entry { name, schema: batch.schema(), sealing: None }).unwrap();
+        for _ in 0..65 {
+            pipeline.push(batch.clone()).unwrap();
+        }
+    }
+    let report = pipeline.finish().unwrap();
+    let bytes: Vec<_> = report.entries.iter().map(|entry| entry.bytes_uncompressed).collect();
+    assert!(bytes[0] > u64::from(u32::MAX));
+    read_by("read_large.py", &path, &json!({ "bytes": bytes }));
+}
