@@ -157,12 +157,9 @@ impl Checker<'_> {
         let mut seen = HashSet::new();
         for (index, source) in self.loaded.config.sources.iter().enumerate() {
             let place = Place::of("sources").item(index);
-            match source.get("name").and_then(|name| name.as_str()) {
-                Some(name) if !seen.insert(name) => {
-                    self.wrong(&place.key("name"), format!("there are two sources named {name}"));
-                }
-                Some(_) => {}
-                None => self.wrong(&place, "a source needs a name"),
+            if !seen.insert(source.name()) {
+                let text = format!("there are two sources named {}", source.name());
+                self.wrong(&place.key("name"), text);
             }
         }
     }
@@ -170,13 +167,8 @@ impl Checker<'_> {
     fn catalog(&mut self) -> Catalog {
         let objects = &self.loaded.config.catalog.objects;
         let place = Place::of("catalog.objects");
-        let sources: Vec<&str> = self
-            .loaded
-            .config
-            .sources
-            .iter()
-            .filter_map(|source| source.get("name")?.as_str())
-            .collect();
+        let sources: Vec<&str> =
+            self.loaded.config.sources.iter().map(|source| source.name()).collect();
         for (index, object) in objects.iter().enumerate() {
             if !sources.contains(&object.source.as_str()) {
                 let hint = hint(&object.source, sources.iter().copied());

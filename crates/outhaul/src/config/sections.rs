@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
+use outhaul_engine::sources::SourceConfig;
 use outhaul_exports::catalog::raw::RawObject;
 use outhaul_exports::policy::PolicyChange;
 use schemars::JsonSchema;
@@ -28,7 +29,7 @@ pub struct Config {
     /// Logs.
     pub log: Log,
     /// Where rows are.
-    pub sources: Vec<Map<String, Value>>,
+    pub sources: Vec<SourceConfig>,
     /// What may be exported.
     pub catalog: CatalogSection,
     /// The customers.
@@ -136,8 +137,11 @@ pub struct Worker {
     pub heartbeat_secs: u64,
     /// Seconds after which an export whose worker gave no sign of life is run by another.
     pub lease_secs: u64,
-    /// Seconds between two rounds of the housekeepers.
+    /// Seconds between two looks for exports whose worker fell silent.
     pub sweep_secs: u64,
+    /// Seconds that running exports get to end when the server stops; then they are handed back
+    /// and run again later.
+    pub drain_secs: u64,
     /// Seconds after which remains of unfinished files are deleted.
     pub orphan_secs: u64,
 }
@@ -154,7 +158,8 @@ impl Default for Worker {
             spill_bytes: Size::gib(10),
             heartbeat_secs: 5,
             lease_secs: 15,
-            sweep_secs: 15,
+            sweep_secs: 2,
+            drain_secs: 5,
             orphan_secs: 3600,
         }
     }

@@ -114,6 +114,11 @@ impl World {
         }
     }
 
+    /// About how many invoice items are somebody's.
+    pub fn rows_of(&self, owner: Owner) -> u64 {
+        self.items * owner.places().len() as u64 / 10
+    }
+
     /// The account that a row belongs to; for a product and its parts, the product.
     fn root(&self, kind: Kind, row: u64) -> u64 {
         match kind {

@@ -1,0 +1,230 @@
+//! Puts the rooms together: the only place that knows everyone.
+
+use std::ffi::OsString;
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use outhaul_delivery::open as open_artifacts;
+use outhaul_dialects::Setting;
+use outhaul_exports::catalog::Catalog;
+use outhaul_exports::lease::Incarnation;
+use outhaul_exports::ports::{ArtifactStore, RunLimits};
+use outhaul_exports::service::Parts;
+use outhaul_exports::{Clock, Exports, SystemClock};
+use outhaul_store::Store;
+use outhaul_worker::{
+    House, InstalledFormats, SlotCommand, SlotPool, SlotSettings, Timings, WorkerParts,
+};
+
+use crate::config::sections::Worker;
+use crate::config::{Checked, Loaded};
+use crate::listener::app::Route;
+use crate::slot::SlotPlan;
+use crate::sources;
+
+/// Everything a server consists of, before anything runs.
+pub struct Rooms {
+    /// The store.
+    pub store: Store,
+    /// Where files are.
+    pub artifacts: Arc<dyn ArtifactStore>,
+    /// The slots.
+    pub slots: Arc<SlotPool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How often things happen.
+    pub timings: Timings,
+    /// What slots read at their start; kept open for those that start later.
+    _plan: SlotPlan,
+}
+
+impl Rooms {
+    /// Opens the rooms. `runs` says whether exports are run here; queries are planned in any case.
+    ///
+    /// # Errors
+    /// What cannot be opened, and what to do.
+    pub fn open(
+        loaded: &Loaded,
+        store: Store,
+        incarnation: &Incarnation,
+        runs: bool,
+    ) -> anyhow::Result<Self> {
+        let artifacts = artifacts(loaded).context("cannot open the artifact store")?;
+        let plan = SlotPlan::new(loaded)?;
+        let settings = slot_settings(loaded, &plan, runs);
+        let slots = SlotPool::start(settings, incarnation).context("cannot start slots")?;
+        Ok(Self {
+            store,
+            artifacts,
+            slots: Arc::new(slots),
+            clock: Arc::new(SystemClock),
+            timings: timings(&loaded.config.worker),
+            _plan: plan,
+        })
+    }
+
+    /// The use cases.
+    pub fn exports(&self, checked: &Checked) -> Arc<Exports> {
+        Arc::new(Exports::new(Parts {
+            jobs: self.store.jobs(),
+            access: self.store.access(),
+            artifacts: self.artifacts.clone(),
+            planner: self.slots.clone(),
+            formats: Arc::new(InstalledFormats),
+            catalog: checked.catalog.clone(),
+            tenants: checked.tenants.clone(),
+            policies: checked.policies.clone(),
+            clock: self.clock.clone(),
+        }))
+    }
+
+    /// What the loop that runs exports stands on.
+    pub fn worker(&self) -> WorkerParts {
+        WorkerParts {
+            jobs: self.store.jobs(),
+            artifacts: self.artifacts.clone(),
+            clock: self.clock.clone(),
+            slots: self.slots.clone(),
+        }
+    }
+
+    /// The housekeepers.
+    pub fn house(&self) -> House {
+        House {
+            jobs: self.store.jobs(),
+            access: self.store.access(),
+            artifacts: self.artifacts.clone(),
+            clock: self.clock.clone(),
+            timings: self.timings.clone(),
+        }
+    }
+}
+
+/// The routes of every dialect that is switched on.
+///
+/// # Errors
+/// What is wrong with a dialect's own section.
+pub fn routes(
+    loaded: &Loaded,
+    exports: &Arc<Exports>,
+    base_url: &str,
+) -> anyhow::Result<Vec<Route>> {
+    let mut routes = Vec::new();
+    for dialect in outhaul_dialects::ALL {
+        let section = loaded.config.dialects.get(dialect.id()).cloned().unwrap_or_default();
+        if !section.enabled {
+            continue;
+        }
+        let setting = Setting {
+            exports: exports.clone(),
+            base_url: base_url.to_owned(),
+            config: section.own.into(),
+        };
+        let router: Router = dialect
+            .router(setting)
+            .with_context(|| format!("the section dialects.{} is wrong", dialect.id()))?;
+        routes.extend(dialect.prefixes().iter().map(|prefix| Route {
+            prefix,
+            dialect: dialect.id(),
+            router: router.clone(),
+        }));
+    }
+    Ok(routes)
+}
+
+/// The store's address with its path made absolute.
+pub fn store_address(loaded: &Loaded) -> String {
+    let url = &loaded.config.store.url;
+    match url.strip_prefix("sqlite:") {
+        Some(path) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            format!("sqlite:{}", loaded.path(path).display())
+        }
+        None => url.clone(),
+    }
+}
+
+/// Opens the artifact store.
+///
+/// # Errors
+/// When its location or options are wrong, or its folder cannot be written.
+pub fn artifacts(loaded: &Loaded) -> outhaul_exports::Result<Arc<dyn ArtifactStore>> {
+    let (location, options) = artifact_location(loaded);
+    open_artifacts(&location, &options)
+}
+
+/// Where artifacts are, with a local path made absolute.
+pub fn artifact_location(loaded: &Loaded) -> (String, Vec<(String, String)>) {
+    let section = &loaded.config.artifacts;
+    let is_local = !section.url.contains("://");
+    let location = match is_local {
+        true => loaded.path(&section.url).display().to_string(),
+        false => section.url.clone(),
+    };
+    (location, section.options.clone().into_iter().collect())
+}
+
+/// What one run in this process may use.
+pub fn run_limits(worker: &Worker, spill_dir: PathBuf) -> RunLimits {
+    RunLimits {
+        memory_bytes: worker.memory.0,
+        spill_bytes: worker.spill_bytes.0,
+        spill_dir,
+        threads: threads(worker),
+    }
+}
+
+fn slot_settings(loaded: &Loaded, plan: &SlotPlan, runs: bool) -> SlotSettings {
+    let worker = &loaded.config.worker;
+    let settings = SlotSettings::new(slot_command(plan), loaded.path(&worker.spill_dir));
+    SlotSettings {
+        slots: if runs { usize::try_from(worker.slots).unwrap_or(1) } else { 0 },
+        threads: threads(worker),
+        memory_bytes: worker.memory.0,
+        hard_memory_bytes: worker.memory_hard.0,
+        spill_bytes: worker.spill_bytes.0,
+        ..settings
+    }
+}
+
+fn threads(worker: &Worker) -> usize {
+    let own = worker.threads.and_then(|threads| usize::try_from(threads).ok());
+    own.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn slot_command(plan: &SlotPlan) -> SlotCommand {
+    // The file that is running, also when another one has been put into its place since.
+    let program = PathBuf::from("/proc/self/exe");
+    SlotCommand {
+        program,
+        args: vec!["slot".into(), "--plan-fd".into(), plan.as_raw_fd().to_string().into()],
+        env: vec![(OsString::from("TZ"), OsString::from("UTC"))],
+    }
+}
+
+fn timings(worker: &Worker) -> Timings {
+    Timings {
+        heartbeat: Duration::from_secs(worker.heartbeat_secs),
+        lease: Duration::from_secs(worker.lease_secs),
+        sweep: Duration::from_secs(worker.sweep_secs),
+        orphan_age: Duration::from_secs(worker.orphan_secs),
+        ..Timings::default()
+    }
+}
+
+/// The catalog of a configuration that was checked already, for slots.
+///
+/// # Errors
+/// As the check.
+pub fn catalog(plan: &crate::slot::Plan) -> outhaul_exports::Result<Arc<Catalog>> {
+    Catalog::check(plan.objects.clone()).map(Arc::new)
+}
+
+/// The sources with their paths made absolute.
+pub fn source_configs(loaded: &Loaded) -> Vec<outhaul_engine::sources::SourceConfig> {
+    sources::of(loaded)
+}

@@ -1,0 +1,254 @@
+//! `outhaul catalog`: write one from a source's own schema, show it, check it against the sources.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use outhaul_engine::sources::{DiscoveredTable, SourceConfig, discover};
+use outhaul_exports::catalog::{Catalog, Object};
+use outhaul_exports::{Clock as _, SystemClock};
+
+use crate::catalog_file::{guess, render};
+use crate::cli::{ConfigFile, Output};
+use crate::config::check::load_checked;
+use crate::sources;
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a catalog by reading a source's own schema. What is guessed is marked `# review`.
+    #[command(
+        after_help = "Examples:\n  outhaul catalog init data/ --output catalog.toml\n  outhaul catalog init s3://bucket/billing/ --name billing --tenant-column org_id"
+    )]
+    Init {
+        /// A folder of files, one file, or the address of an object store.
+        source: String,
+        /// The name by which the catalog refers to the source.
+        #[arg(long, default_value = "main")]
+        name: String,
+        /// The column that says whose a row is, in every table.
+        #[arg(long)]
+        tenant_column: Option<String>,
+        /// Where to write; standard output when absent.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show the objects, or the fields and relations of one.
+    Show {
+        /// One object.
+        object: Option<String>,
+        /// Which configuration.
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compare the catalog with what the sources really hold.
+    Check {
+        /// Which configuration.
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When a source cannot be read, or the catalog is wrong.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init { source, name, tenant_column, output, force } => {
+            init(&source, &name, tenant_column.as_deref(), output.as_deref(), force).await
+        }
+        Command::Show { object, file, output } => {
+            let (_, checked) = load_checked(&file.config, SystemClock.now())?;
+            show(&checked.catalog, object.as_deref(), output)
+        }
+        Command::Check { file } => {
+            let (loaded, checked) = load_checked(&file.config, SystemClock.now())?;
+            let sources = sources::of(&loaded);
+            let problems = compare(&checked.catalog, &sources).await;
+            if problems.is_empty() {
+                let count = checked.catalog.objects().count();
+                println!("all {count} objects are as the catalog says");
+                return Ok(());
+            }
+            for problem in &problems {
+                println!("{problem}");
+            }
+            let text = format!("{} mistakes in the catalog", problems.len());
+            Err(crate::exit::Exit::new(crate::exit::Code::Config, text).into())
+        }
+    }
+}
+
+async fn init(
+    source: &str,
+    name: &str,
+    tenant_column: Option<&str>,
+    output: Option<&Path>,
+    force: bool,
+) -> anyhow::Result<()> {
+    let config = sources::files(name, source)?;
+    let tables = discover(&config).await.with_context(|| format!("cannot read {source}"))?;
+    if tables.is_empty() {
+        bail!("{source} holds no Parquet, CSV or NDJSON files");
+    }
+    let drafts = guess(name, &tables, tenant_column);
+    let text = render(&drafts);
+    let Some(path) = output else {
+        print!("{text}");
+        return Ok(());
+    };
+    if path.exists() && !force {
+        bail!("{} is there already: give another --output, or --force", path.display());
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let reviews: usize = drafts.iter().map(|draft| draft.reviews.len()).sum();
+    println!("{}: {} objects, {reviews} lines to review", path.display(), drafts.len());
+    println!(
+        "name it in outhaul.toml:\n\n[[sources]]\nkind = \"files\"\nname = \"{name}\"\nurl = \"{source}\"\n\n[catalog]\nfile = \"{}\"",
+        path.display()
+    );
+    Ok(())
+}
+
+fn show(catalog: &Catalog, object: Option<&str>, output: Output) -> anyhow::Result<()> {
+    if let Some(name) = object {
+        let object = catalog.require(name)?;
+        if output.json {
+            println!("{:#}", described(object));
+        } else {
+            print_object(object);
+        }
+        return Ok(());
+    }
+    if output.json {
+        let list: Vec<_> = catalog.objects().map(|object| described(object)).collect();
+        println!("{:#}", serde_json::Value::Array(list));
+        return Ok(());
+    }
+    println!("{:<28} {:>6} {:>9}  TABLE", "OBJECT", "FIELDS", "RELATIONS");
+    for object in catalog.objects() {
+        println!(
+            "{:<28} {:>6} {:>9}  {}:{}",
+            object.name,
+            object.fields.len(),
+            object.relations.len(),
+            object.table.source,
+            object.table.table
+        );
+    }
+    Ok(())
+}
+
+fn print_object(object: &Object) {
+    println!("{} ({}), key {}", object.name, object.label, object.key.join(", "));
+    println!(
+        "  rows from {}:{}, tenant column {}",
+        object.table.source, object.table.table, object.tenant_column
+    );
+    for field in &object.fields {
+        let notes = [
+            (!field.nullable, "never missing"),
+            (field.optional, "only when named"),
+            (field.sensitive, "sensitive"),
+            (field.currency_field.is_some(), "money"),
+        ];
+        let notes: Vec<_> = notes.iter().filter(|(on, _)| *on).map(|(_, note)| *note).collect();
+        let kind = format!("{:?}", field.field_type).to_lowercase();
+        println!("  {:<32} {kind:<10} {}", field.name, notes.join(", "));
+    }
+    for relation in &object.relations {
+        println!("  {:<32} -> {}", relation.name, relation.target);
+    }
+}
+
+fn described(object: &Object) -> serde_json::Value {
+    let fields: Vec<_> = object
+        .fields
+        .iter()
+        .map(|field| {
+            serde_json::json!({
+                "name": field.name, "label": field.label, "type": field.field_type,
+                "nullable": field.nullable, "optional": field.optional,
+                "sensitive": field.sensitive, "currency_field": field.currency_field,
+                "values": field.values,
+            })
+        })
+        .collect();
+    let relations: Vec<_> = object
+        .relations
+        .iter()
+        .map(|relation| {
+            serde_json::json!({
+                "name": relation.name, "target": relation.target,
+                "cardinality": relation.cardinality,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "name": object.name, "plural": object.plural, "label": object.label, "key": object.key,
+        "source": object.table.source, "table": object.table.table, "fields": fields,
+        "relations": relations,
+    })
+}
+
+/// Everything in which the catalog differs from its sources, in sentences.
+pub async fn compare(catalog: &Catalog, sources: &[SourceConfig]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for source in sources {
+        let found = match discover(source).await {
+            Ok(found) => found,
+            Err(error) => {
+                problems.push(format!(
+                    "source {} cannot be read: {}",
+                    source.name(),
+                    error.chain()
+                ));
+                continue;
+            }
+        };
+        let own = catalog.objects().filter(|object| object.table.source == source.name());
+        for object in own {
+            compare_object(object, &found, &mut problems);
+        }
+    }
+    problems
+}
+
+fn compare_object(object: &Object, found: &[DiscoveredTable], problems: &mut Vec<String>) {
+    let Some(table) = found.iter().find(|table| sources::is_table(table, &object.table.table))
+    else {
+        let names = found.iter().map(|table| table.name.as_str());
+        let hint = outhaul_exports::catalog::hint(&object.table.table, names);
+        problems.push(format!(
+            "object {}: source {} has no table {}{hint}",
+            object.name, object.table.source, object.table.table
+        ));
+        return;
+    };
+    let columns = || table.columns.iter().map(|column| column.name.as_str());
+    let needed = [
+        Some(("tenant_column", &object.tenant_column)),
+        object.deleted_column.as_ref().map(|column| ("deleted_column", column)),
+        object.entity_column.as_ref().map(|column| ("entity_column", column)),
+        object.org_column.as_ref().map(|column| ("org_column", column)),
+    ];
+    let fields = object.fields.iter().map(|field| ("field", &field.column));
+    let keys =
+        object.relations.iter().flat_map(|r| r.columns.iter().map(|(here, _)| ("relation", here)));
+    for (role, column) in needed.into_iter().flatten().chain(fields).chain(keys) {
+        if !columns().any(|known| known == column) {
+            let hint = outhaul_exports::catalog::hint(column, columns());
+            problems.push(format!(
+                "object {}: its {role} is read from column {column}, which table {} does not have{hint}",
+                object.name, table.name
+            ));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `outhaul demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use outhaul_exports::{Clock as _, SystemClock};
+
+use crate::config::check::load_checked;
+use crate::demo::{self, Folder};
+use crate::logging;
+use crate::server::Server;
+
+/// Its options.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Makes a billing data set of two tenants, acme and globex, a configuration and credentials, starts everything, and writes DIR/demo.json when it is ready.\n\nExamples:\n  outhaul demo\n  outhaul demo --port 0 --data /tmp/demo --rows 2000000"
+)]
+pub struct Options {
+    /// The port; 0 picks a free one.
+    #[arg(long, short, default_value_t = 8080)]
+    port: u16,
+    /// The folder for everything the demo makes.
+    #[arg(long, short, value_name = "DIR", default_value = "demo-data")]
+    data: PathBuf,
+    /// Rows of InvoiceItem over both tenants; the other tables in proportion.
+    #[arg(long, short, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    rows: u64,
+}
+
+/// Runs it until it is told to stop.
+///
+/// # Errors
+/// When the folder cannot be written or a part cannot start.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let folder = Folder::open(&options.data)?;
+    let (rows, making) = (options.rows, folder.clone());
+    tokio::task::spawn_blocking(move || making.make(rows)).await??;
+    let now = SystemClock.now();
+    let (mut loaded, checked) = load_checked(&folder.config(), now)?;
+    if std::env::var_os("OUTHAUL__SERVER__LISTEN").is_none() {
+        loaded.config.server.listen = format!("127.0.0.1:{}", options.port);
+    }
+    logging::for_server(&loaded.config.log)?;
+    let server = Server::open(loaded, checked).await?;
+    let secrets = folder.secrets()?;
+    demo::register(&*server.store().access(), &secrets, now).await?;
+    server
+        .run(|base_url| {
+            folder.announce(base_url, rows, &secrets)?;
+            print!("{}", folder.invitation(base_url, rows, &secrets));
+            Ok(())
+        })
+        .await
+}

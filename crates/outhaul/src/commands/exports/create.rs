@@ -1,0 +1,161 @@
+//! `outhaul exports create`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{ArgGroup, Args};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Server, pull, watch};
+use crate::cli::{Output, Pack};
+use crate::client::{completed, text};
+use crate::exit::{Code, Exit};
+
+/// Its options.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("what").required(true).args(["object", "sql", "request"]),
+    after_help = "Examples:\n  outhaul exports create --object Invoice --fields Id,Amount,Account.Name --where \"Balance > 0\" --format csv\n  outhaul exports create --sql 'select \"Status\", count(*) from \"Invoice\" group by 1' --format xlsx --output status.xlsx\n  outhaul exports create --object InvoiceItem --format csv --pack gzip --wait --output items.csv.gz\n  outhaul exports create --request request.json"
+)]
+pub struct Options {
+    /// The object whose rows are exported.
+    #[arg(long)]
+    object: Option<String>,
+    /// Fields, in order; `Account.Name` follows a relation. All that are not optional when absent.
+    #[arg(long, value_delimiter = ',', requires = "object")]
+    fields: Vec<String>,
+    /// Which rows, as an SQL expression over the object's own fields.
+    #[arg(long = "where", requires = "object")]
+    filter: Option<String>,
+    /// In which order: fields, each with `-` before it for the greatest first.
+    #[arg(long, value_delimiter = ',', requires = "object", allow_hyphen_values = true)]
+    order_by: Vec<String>,
+    /// The most rows.
+    #[arg(long, requires = "object")]
+    limit: Option<u64>,
+    /// A SELECT statement over the catalog's objects; several make several files.
+    #[arg(long)]
+    sql: Vec<String>,
+    /// A file with the whole request as JSON, as POST /api/v1/exports takes it (`-`: standard
+    /// input).
+    #[arg(long, value_name = "FILE")]
+    request: Option<String>,
+    /// The format: csv, html, xlsx.
+    #[arg(long, default_value = "csv")]
+    format: String,
+    /// How files are packed.
+    #[arg(long, default_value = "none")]
+    pack: Pack,
+    /// Encrypt sensitive values to the tenant's public key instead of masking them.
+    #[arg(long)]
+    encrypted: bool,
+    /// A name for it.
+    #[arg(long)]
+    label: Option<String>,
+    /// A longer text about it.
+    #[arg(long)]
+    description: Option<String>,
+    /// The same key makes a repeated request answer the first one's export.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Wait for its end.
+    #[arg(long)]
+    wait: bool,
+    /// Wait, and download: to this file, or for several queries into this folder.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Which server.
+    #[command(flatten)]
+    server: Server,
+    /// How to print.
+    #[command(flatten)]
+    print: Output,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the server cannot be reached or refuses, or the export fails.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let client = options.server.client()?;
+    let mut request = client.request(Method::POST, "/exports").json(&body(&options)?);
+    if let Some(key) = &options.idempotency_key {
+        request = request.header("Idempotency-Key", key);
+    }
+    let export = client.json(request).await?;
+    let id = text(&export, "id")?.to_owned();
+    if !options.wait && options.output.is_none() {
+        match options.print.json {
+            true => println!("{export:#}"),
+            false => println!("{id}"),
+        }
+        return Ok(());
+    }
+    if !options.print.json {
+        eprintln!("export {id}");
+    }
+    let ended = watch(&client, &id).await?;
+    if options.print.json {
+        println!("{ended:#}");
+    } else {
+        super::print_ended(&ended);
+    }
+    let ended = completed(ended)?;
+    match &options.output {
+        Some(output) => pull::fetch(&client, &ended, Some(output), None, options.print).await,
+        None => Ok(()),
+    }
+}
+
+fn body(options: &Options) -> anyhow::Result<Value> {
+    if let Some(file) = &options.request {
+        let text = match file.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin()),
+            file => std::fs::read_to_string(file),
+        };
+        let text = text.with_context(|| format!("cannot read {file}"))?;
+        return serde_json::from_str(&text).map_err(|error| {
+            Exit::new(Code::Usage, format!("{file} is not JSON: {error}")).into()
+        });
+    }
+    let mut body = json!({
+        "queries": queries(options),
+        "format": options.format,
+        "packing": options.pack.name(),
+    });
+    let texts = [("label", &options.label), ("description", &options.description)];
+    for (key, value) in texts {
+        if let Some(value) = value {
+            body[key] = json!(value);
+        }
+    }
+    if options.encrypted {
+        body["encrypted"] = json!(true);
+    }
+    Ok(body)
+}
+
+fn queries(options: &Options) -> Vec<Value> {
+    let Some(object) = &options.object else {
+        return options.sql.iter().map(|sql| json!({ "sql": sql })).collect();
+    };
+    let mut query = json!({ "object": object });
+    if !options.fields.is_empty() {
+        query["fields"] = json!(options.fields);
+    }
+    if let Some(filter) = &options.filter {
+        query["where"] = json!(filter);
+    }
+    if !options.order_by.is_empty() {
+        let keys = options.order_by.iter().map(|key| match key.strip_prefix('-') {
+            Some(field) => json!({ "field": field, "descending": true }),
+            None => json!({ "field": key }),
+        });
+        query["order_by"] = keys.collect();
+    }
+    if let Some(limit) = options.limit {
+        query["limit"] = json!(limit);
+    }
+    vec![query]
+}

@@ -1,0 +1,113 @@
+//! `outhaul exports pull`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Server, watch};
+use crate::cli::Output;
+use crate::client::{Client, Target, completed, download, text};
+use crate::config::size::human;
+use crate::progress;
+
+/// Its options.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  outhaul exports pull 019a... \n  outhaul exports pull 019a... --output items.csv.gz --manifest manifest.json"
+)]
+pub struct Options {
+    /// The export's id.
+    id: String,
+    /// Where to: a file, or a folder; the current folder when absent.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Save the manifest here too, for `outhaul verify`.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Which server.
+    #[command(flatten)]
+    server: Server,
+    /// How to print.
+    #[command(flatten)]
+    print: Output,
+}
+
+/// Runs it. An export that has not ended yet is waited for.
+///
+/// # Errors
+/// When the server cannot be reached or refuses, the export failed, or a file is not whole.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let client = options.server.client()?;
+    let export = completed(watch(&client, &options.id).await?)?;
+    let manifest = options.manifest.as_deref();
+    fetch(&client, &export, options.output.as_deref(), manifest, options.print).await
+}
+
+/// Downloads all files of a completed export.
+///
+/// # Errors
+/// As [`run`].
+pub async fn fetch(
+    client: &Client,
+    export: &Value,
+    output: Option<&Path>,
+    manifest: Option<&Path>,
+    print: Output,
+) -> anyhow::Result<()> {
+    let id = text(export, "id")?;
+    if let Some(path) = manifest {
+        let manifest = client.get(&format!("/exports/{id}/manifest")).await?;
+        std::fs::write(path, format!("{manifest:#}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let artifacts = export["artifacts"].as_array().context("the export lists no files")?;
+    let paths = paths(artifacts, output)?;
+    let mut saved = Vec::new();
+    for (artifact, path) in artifacts.iter().zip(paths) {
+        let target = Target::new(artifact, path.clone())?;
+        let bytes = artifact["bytes"].as_u64().unwrap_or_default();
+        let bar = progress::bytes(bytes).with_message(path.display().to_string());
+        let fetched = download(client, &target, &|at| bar.set_position(at)).await;
+        bar.finish_and_clear();
+        fetched?;
+        if !print.json {
+            eprintln!(
+                "{}: {} rows, {}, whole",
+                path.display(),
+                artifact["rows"].as_u64().unwrap_or_default(),
+                human(bytes)
+            );
+        }
+        saved.push(json!({ "file": path, "bytes": bytes, "sha256": artifact["sha256"] }));
+    }
+    if print.json {
+        println!("{:#}", json!({ "export": id, "files": saved }));
+    }
+    Ok(())
+}
+
+/// Where each file goes.
+fn paths(artifacts: &[Value], output: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = match output {
+        Some(path) if path.is_dir() => path,
+        Some(path) if artifacts.len() == 1 => return Ok(vec![path.to_owned()]),
+        Some(path) => {
+            std::fs::create_dir_all(path)
+                .with_context(|| format!("cannot make the folder {}", path.display()))?;
+            path
+        }
+        None => Path::new("."),
+    };
+    artifacts.iter().map(|artifact| Ok(folder.join(plain(text(artifact, "file_name")?)?))).collect()
+}
+
+/// A file name that the server gave, if it is nothing but a name.
+fn plain(name: &str) -> anyhow::Result<&str> {
+    let is_name = !name.is_empty() && Path::new(name).file_name().is_some_and(|own| own == name);
+    if !is_name || name.contains(['/', '\\', '\0']) {
+        bail!("the server names a file {name:?}, which is no file name");
+    }
+    Ok(name)
+}

@@ -1,0 +1,375 @@
+//! `outhaul keys`: create, list and revoke credentials. It works on the store, also while a server
+//! serves it.
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand, ValueEnum};
+use outhaul_exports::access::{Credential, CredentialKind};
+use outhaul_exports::catalog::hint;
+use outhaul_exports::principal::{Role, TenantId};
+use outhaul_exports::{Clock as _, SystemClock};
+use outhaul_store::Store;
+
+use crate::assemble;
+use crate::cli::{ConfigFile, Output};
+use crate::config::check::load_checked;
+use crate::config::{Checked, Loaded};
+use crate::credentials::{AUDIENCES, Ask, Issued, issue, restore};
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a credential. Its secret is printed once and never again.
+    #[command(
+        after_help = "Examples:\n  outhaul keys create --tenant acme\n  outhaul keys create --tenant acme --role reader --label dashboard --expires 90d\n  outhaul keys create --tenant acme --audience zuora --kind client-secret"
+    )]
+    Create(Create),
+    /// List credentials, without their secrets.
+    List {
+        /// Only those of one tenant.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Which store.
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Revoke a credential, and every token that was granted for it, at once.
+    Revoke {
+        /// Its public half, or enough of it to be the only one.
+        public: String,
+        /// Which store.
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// What is created.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// For whom.
+    #[arg(long)]
+    tenant: String,
+    /// For which API.
+    #[arg(long, default_value = crate::credentials::NATIVE)]
+    audience: String,
+    /// How it is shown; the audience's usual kind when absent.
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// What it may do.
+    #[arg(long, default_value = "exporter")]
+    role: RoleName,
+    /// Name for people, shown in lists and logs.
+    #[arg(long)]
+    label: Option<String>,
+    /// The user's name (for --kind password).
+    #[arg(long)]
+    user: Option<String>,
+    /// How long it works, such as 12h, 90d or 1y; for ever when absent.
+    #[arg(long, value_parser = parse_life)]
+    expires: Option<TimeDelta>,
+    /// Which store.
+    #[command(flatten)]
+    file: ConfigFile,
+    /// How to print.
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Kinds of credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// One secret, shown with every request.
+    ApiKey,
+    /// An id and a secret, exchanged for a token.
+    ClientSecret,
+    /// An id and a secret, shown with every request.
+    KeyPair,
+    /// A user's name and a password.
+    Password,
+}
+
+impl From<Kind> for CredentialKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::ApiKey => Self::ApiKey,
+            Kind::ClientSecret => Self::ClientSecret,
+            Kind::KeyPair => Self::KeyPair,
+            Kind::Password => Self::Password,
+        }
+    }
+}
+
+/// Roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    /// See exports and the catalog, download files.
+    Reader,
+    /// Also create, cancel, retry and delete exports.
+    Exporter,
+    /// Also see and end what others of the tenant created.
+    Admin,
+}
+
+impl From<RoleName> for Role {
+    fn from(role: RoleName) -> Self {
+        match role {
+            RoleName::Reader => Self::Reader,
+            RoleName::Exporter => Self::Exporter,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the store cannot be opened, or the request makes no sense.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Create(create) => self::create(create).await,
+        Command::List { tenant, file, output } => {
+            let (_, _, store) = open(&file).await?;
+            let tenant = tenant.map(TenantId);
+            let found = store.access().credentials(tenant.as_ref()).await?;
+            list(&found, output);
+            store.close().await;
+            Ok(())
+        }
+        Command::Revoke { public, file, output } => {
+            let (_, _, store) = open(&file).await?;
+            revoke(&store, &public, output).await?;
+            store.close().await;
+            Ok(())
+        }
+    }
+}
+
+async fn open(file: &ConfigFile) -> anyhow::Result<(Loaded, Checked, Store)> {
+    let (loaded, checked) = load_checked(&file.config, SystemClock.now())?;
+    let address = assemble::store_address(&loaded);
+    let store = outhaul_store::open_shared(&address).await.context("cannot open the store")?;
+    Ok((loaded, checked, store))
+}
+
+async fn create(create: Create) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let (_, checked, store) = open(&create.file).await?;
+    let tenant = TenantId(create.tenant.clone());
+    if checked.tenants.get(&tenant).is_none() {
+        let known: Vec<&str> = checked.tenants.iter().map(|tenant| tenant.id.0.as_str()).collect();
+        bail!(
+            "there is no tenant {}{}; tenants stand in the configuration, under [[tenants]]",
+            create.tenant,
+            hint(&create.tenant, known.into_iter())
+        );
+    }
+    let kind = kind_for(&create)?;
+    let ask = Ask {
+        audience: create.audience.clone(),
+        kind,
+        tenant,
+        role: create.role.into(),
+        label: create
+            .label
+            .clone()
+            .or(create.user.clone())
+            .unwrap_or_else(|| "command line".into()),
+        user: create.user.clone(),
+        expires_at: create.expires.map(|life| now + life),
+    };
+    let issued = if kind == CredentialKind::Password {
+        // A user of a vendor's API may have to log in with a password that exists already.
+        match std::env::var("OUTHAUL_PASSWORD") {
+            Ok(password) if !password.is_empty() => restore(ask, None, password, now),
+            _ => issue(ask, now),
+        }
+    } else {
+        issue(ask, now)
+    };
+    store.access().add_credential(&issued.credential).await?;
+    store.close().await;
+    show(&issued, create.output);
+    Ok(())
+}
+
+fn kind_for(create: &Create) -> anyhow::Result<CredentialKind> {
+    let Some(audience) = AUDIENCES.iter().find(|known| known.id == create.audience) else {
+        let known = AUDIENCES.iter().map(|audience| audience.id);
+        bail!("there is no audience {}{}", create.audience, hint(&create.audience, known));
+    };
+    let kind = create.kind.map_or(audience.kinds[0], CredentialKind::from);
+    if !audience.kinds.contains(&kind) {
+        let kinds: Vec<_> = audience.kinds.iter().map(|kind| kind_name(*kind)).collect();
+        bail!("the audience {} takes --kind {}", audience.id, kinds.join(" or "));
+    }
+    if kind == CredentialKind::Password && create.user.is_none() {
+        bail!("a password needs a user's name: --user NAME");
+    }
+    Ok(kind)
+}
+
+fn show(issued: &Issued, output: Output) {
+    let credential = &issued.credential;
+    if output.json {
+        let mut shown = entry(credential);
+        shown["secret"] = issued.secret.as_str().into();
+        println!("{shown:#}");
+        return;
+    }
+    match credential.kind {
+        CredentialKind::ApiKey => println!("API key      {}", issued.secret),
+        CredentialKind::ClientSecret => {
+            println!("client id    {}\nsecret       {}", credential.public, issued.secret);
+        }
+        CredentialKind::KeyPair => {
+            println!("access key   {}\nsecret       {}", credential.public, issued.secret);
+        }
+        CredentialKind::Password => {
+            println!("user         {}\npassword     {}", credential.public, issued.secret);
+        }
+    }
+    println!(
+        "for          {} ({}, {}), {}",
+        credential.tenant,
+        credential.audience,
+        role_name(credential.role),
+        credential.expires_at.map_or("no end".to_owned(), |end| format!("until {end}"))
+    );
+    println!("The secret is not kept and cannot be shown again.");
+}
+
+fn list(found: &[Credential], output: Output) {
+    if output.json {
+        let list: Vec<_> = found.iter().map(entry).collect();
+        println!("{:#}", serde_json::Value::Array(list));
+        return;
+    }
+    println!(
+        "{:<18} {:<10} {:<14} {:<10} {:<9} {:<20} LABEL",
+        "PUBLIC", "AUDIENCE", "KIND", "TENANT", "ROLE", "STATE"
+    );
+    let now = SystemClock.now();
+    for credential in found {
+        println!(
+            "{:<18} {:<10} {:<14} {:<10} {:<9} {:<20} {}",
+            short(&credential.public),
+            credential.audience,
+            kind_name(credential.kind),
+            credential.tenant.0,
+            role_name(credential.role),
+            state(credential, now),
+            credential.label
+        );
+    }
+}
+
+async fn revoke(store: &Store, public: &str, output: Output) -> anyhow::Result<()> {
+    let all = store.access().credentials(None).await?;
+    let given = public.trim_end_matches('…');
+    let exact = all.iter().any(|credential| credential.public == given);
+    let mut matching: Vec<&str> =
+        all.iter()
+            .filter(|credential| credential.revoked_at.is_none())
+            .map(|credential| credential.public.as_str())
+            .filter(|known| {
+                if exact { *known == given } else { given.len() >= 6 && known.starts_with(given) }
+            })
+            .collect();
+    matching.dedup();
+    let [only] = matching[..] else {
+        match matching.len() {
+            0 => bail!("no live credential begins with {given}; `outhaul keys list` shows them"),
+            count => bail!("{count} credentials begin with {given}: give more of it"),
+        }
+    };
+    let count = store.access().revoke_credential(only, SystemClock.now()).await?;
+    if output.json {
+        println!("{:#}", serde_json::json!({ "revoked": count, "public": only }));
+    } else {
+        println!("revoked {}: it stopped working at once", short(only));
+    }
+    Ok(())
+}
+
+fn entry(credential: &Credential) -> serde_json::Value {
+    serde_json::json!({
+        "public": credential.public,
+        "audience": credential.audience,
+        "kind": kind_name(credential.kind),
+        "tenant": credential.tenant.0,
+        "role": role_name(credential.role),
+        "label": credential.label,
+        "created_at": credential.created_at,
+        "expires_at": credential.expires_at,
+        "revoked_at": credential.revoked_at,
+    })
+}
+
+fn short(public: &str) -> String {
+    if public.len() <= 17 {
+        public.to_owned()
+    } else {
+        format!("{}…", public.chars().take(16).collect::<String>())
+    }
+}
+
+fn state(credential: &Credential, now: DateTime<Utc>) -> String {
+    match (credential.revoked_at, credential.expires_at) {
+        (Some(_), _) => "revoked".into(),
+        (None, Some(end)) if end <= now => "expired".into(),
+        (None, Some(end)) => format!("until {}", end.format("%Y-%m-%d")),
+        (None, None) => "live".into(),
+    }
+}
+
+fn kind_name(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::ApiKey => "api-key",
+        CredentialKind::ClientSecret => "client-secret",
+        CredentialKind::KeyPair => "key-pair",
+        CredentialKind::Password => "password",
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Reader => "reader",
+        Role::Exporter => "exporter",
+        Role::Admin => "admin",
+    }
+}
+
+/// `12h`, `90d`, `1y`.
+fn parse_life(text: &str) -> Result<TimeDelta, String> {
+    let wrong = || format!("{text:?} is no duration: write a number and h, d or y, such as 90d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let count: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let hours = match unit {
+        'h' => 1,
+        'd' => 24,
+        'y' => 24 * 365,
+        _ => return Err(wrong()),
+    };
+    let life = count.checked_mul(hours).filter(|hours| (1..=24 * 365 * 100).contains(hours));
+    life.and_then(TimeDelta::try_hours).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read() {
+        assert_eq!(parse_life("90d"), Ok(TimeDelta::days(90)));
+        assert_eq!(parse_life("12h"), Ok(TimeDelta::hours(12)));
+        for bad in ["", "d", "-1d", "0h", "90", "9999999y", "90é"] {
+            assert!(parse_life(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The demo's folder: what is in it, and how it comes there.
+//!
+//! ```text
+//! demo.json       where the server is and how to be let in; written last, for its owner alone
+//! outhaul.toml    the configuration      catalog.toml    what may be exported
+//! data/           the tables             data.json       how large they are
+//! secrets.json    the credentials        outhaul.db, artifacts/, spill/
+//! ```
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::data::{self, Owner, SOURCE, World};
+use super::secrets::Secrets;
+use crate::catalog_file::{Draft, render};
+use crate::progress;
+
+/// Changes when the same number of rows makes other data.
+const DATA_VERSION: u32 = 1;
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at `path`; it is made where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(path)
+            .and_then(|()| path.canonicalize())
+            .map(Self)
+            .with_context(|| format!("cannot make the folder {}", path.display()))
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("outhaul.toml")
+    }
+
+    /// Makes what is not there yet.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn make(&self, rows: u64) -> anyhow::Result<()> {
+        // What a former start said is not true until this one is ready.
+        remove(&self.0.join("demo.json"))?;
+        self.make_data(rows)?;
+        let drafts: Vec<_> = data::objects().into_iter().map(Draft::sure).collect();
+        write_whole(&self.0.join("catalog.toml"), &render(&drafts), 0o644)?;
+        if !self.config().exists() {
+            write_whole(&self.config(), &configuration(), 0o644)?;
+        }
+        if !self.0.join("secrets.json").exists() {
+            let text = serde_json::to_string_pretty(&Secrets::random())?;
+            write_whole(&self.0.join("secrets.json"), &text, 0o600)?;
+        }
+        Ok(())
+    }
+
+    fn make_data(&self, rows: u64) -> anyhow::Result<()> {
+        let (stamp, folder) = (self.0.join("data.json"), self.0.join("data"));
+        let wanted = json!({ "version": DATA_VERSION, "rows": rows });
+        let found = fs::read_to_string(&stamp).ok();
+        let found = found.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        if found.as_ref() == Some(&wanted) && folder.is_dir() {
+            return Ok(());
+        }
+        if folder.exists() && found.is_none() && fs::read_dir(&folder)?.next().is_some() {
+            bail!(
+                "{} holds files that the demo did not make; give another --data",
+                folder.display()
+            );
+        }
+        eprintln!("making the data: {rows} invoice items in {}", folder.display());
+        remove(&stamp)?;
+        let making = self.0.join("data.part");
+        for old in [&folder, &making] {
+            if old.exists() {
+                fs::remove_dir_all(old)
+                    .with_context(|| format!("cannot empty {}", old.display()))?;
+            }
+        }
+        fs::create_dir_all(&making)?;
+        let bar = progress::rows(Some(0));
+        data::write_all(&making, rows, &|done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        fs::rename(&making, &folder)
+            .with_context(|| format!("cannot write {}", folder.display()))?;
+        write_whole(&stamp, &wanted.to_string(), 0o644)
+    }
+
+    /// The credentials.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn secrets(&self) -> anyhow::Result<Secrets> {
+        let path = self.0.join("secrets.json");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| {
+            format!("{} is not what the demo wrote; delete it for new ones", path.display())
+        })
+    }
+
+    /// Writes `demo.json`: the server is ready.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn announce(&self, base_url: &str, rows: u64, secrets: &Secrets) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(&json!({
+            "base_url": base_url,
+            "pid": std::process::id(),
+            "rows": rows,
+            "config": self.config(),
+            "source": self.0.join("data"),
+            "tenants": secrets.tenants,
+        }))?;
+        write_whole(&self.0.join("demo.json"), &text, 0o600)
+    }
+
+    /// What a person is told when the server is ready.
+    pub fn invitation(&self, base_url: &str, rows: u64, secrets: &Secrets) -> String {
+        let acme = &secrets.tenants[Owner::Acme.id()];
+        let (key, vendor) = (&acme.native.api_key, &acme.zuora);
+        let items = World::of(rows).rows_of(Owner::Acme);
+        let (folder, demo) = (self.0.display(), self.0.join("demo.json"));
+        let demo = demo.display();
+        let mut text = String::new();
+        let _ = write!(
+            text,
+            r#"
+Outhaul is ready at {base_url}
+  data, configuration, store and files are in {folder}
+  credentials of both tenants, acme and globex, are in {demo}
+  acme has about {items} invoice items of {rows}
+
+Export acme's accounts through our own API:
+
+  curl -sS {base_url}/api/v1/exports -H 'Authorization: Bearer {key}' \
+    -H 'Content-Type: application/json' \
+    -d '{{"queries":[{{"object":"Account","fields":["Id","Name","Balance","BillToContact.City"]}}],"format":"csv"}}'
+  curl -sS {base_url}/api/v1/exports -H 'Authorization: Bearer {key}'
+
+The same with this program, with a progress bar, saved and checked:
+
+  outhaul exports create --demo {demo} --object InvoiceItem --pack gzip --output items.csv.gz
+
+As a client of Zuora's Object Export would:
+
+  TOKEN=$(curl -sS {base_url}/oauth/token -d grant_type=client_credentials \
+    -d client_id={id} -d client_secret={secret} | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -sS {base_url}/v1/object/export -H "Authorization: Bearer $TOKEN" \
+    -H 'Content-Type: application/json' \
+    -d '{{"Format":"csv","Query":"select AccountNumber, Name, Balance from Account where Balance > 0"}}'
+  curl -sS {base_url}/v1/object/export/ID -H "Authorization: Bearer $TOKEN"
+  curl -sS {base_url}/v1/files/FILEID -H "Authorization: Bearer $TOKEN" -o accounts.csv
+
+Ctrl-C stops it.
+
+"#,
+            id = vendor.client_id,
+            secret = vendor.client_secret,
+        );
+        text
+    }
+}
+
+/// The demo's configuration.
+fn configuration() -> String {
+    let tenants = Owner::ALL.map(|owner| {
+        let zone = match owner {
+            Owner::Acme => "UTC",
+            Owner::Globex => "Europe/Berlin",
+        };
+        format!(
+            "\n[[tenants]]\nid = \"{}\"\nlabel = \"{}\"\nzone = \"{zone}\"\n",
+            owner.id(),
+            owner.name()
+        )
+    });
+    format!(
+        r#"# The demo's configuration. Every key is explained in docs/configuration.md;
+# `outhaul config show` prints all of them.
+
+[server]
+listen = "127.0.0.1:8080"
+
+[store]
+url = "sqlite:outhaul.db"
+
+[artifacts]
+url = "artifacts"
+
+[worker]
+slots = 2
+spill_dir = "spill"
+
+[log]
+level = "info"
+
+[[sources]]
+kind = "files"
+name = "{SOURCE}"
+url = "data"
+
+[catalog]
+file = "catalog.toml"
+{}"#,
+        tenants.concat()
+    )
+}
+
+/// Writes a file that appears whole or not at all.
+fn write_whole(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let write = || {
+        remove_if_there(&part)?;
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(mode).open(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    remove_if_there(path).with_context(|| format!("cannot delete {}", path.display()))
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::config::check::load_checked;
+
+    #[test]
+    fn a_second_start_keeps_what_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(&folder.path().join("new")).expect("it is made");
+        folder.make(500).expect("it is made");
+        let (loaded, checked) =
+            load_checked(&folder.config(), DateTime::UNIX_EPOCH).expect("it is sound");
+        assert_eq!(checked.catalog.objects().count(), 12);
+        assert_eq!(checked.tenants.iter().count(), 2);
+        assert!(loaded.path("data").join("InvoiceItem.parquet").exists());
+        let first = folder.secrets().expect("they are there");
+        folder.make(500).expect("nothing is to be done");
+        let second = folder.secrets().expect("they are there");
+        assert_eq!(first.tenants["acme"].native.api_key, second.tenants["acme"].native.api_key);
+        let key = &first.tenants["acme"].zuora;
+        assert_eq!(key.client_id.len(), 36);
+        assert!(key.client_secret.len() <= 42);
+        folder.announce("http://x", 500, &first).expect("it is written");
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(folder.0.join("demo.json")).expect("it is there").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_of_somebody_elses_files_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("data")).expect("it is made");
+        fs::write(folder.path().join("data/precious.txt"), "x").expect("it is written");
+        let made = Folder::open(folder.path()).expect("it is there").make(10);
+        assert!(made.expect_err("it is refused").to_string().contains("did not make"));
+        assert!(folder.path().join("data/precious.txt").exists());
+    }
+}

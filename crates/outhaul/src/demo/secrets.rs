@@ -1,0 +1,121 @@
+//! The demo's credentials: random for each folder, the same for each start in it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use outhaul_exports::access::CredentialKind;
+use outhaul_exports::id;
+use outhaul_exports::ports::AccessStore;
+use outhaul_exports::principal::{Role, TenantId};
+use serde::{Deserialize, Serialize};
+
+use super::data::Owner;
+use crate::credentials::{Ask, NATIVE, restore};
+
+/// Everybody's.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secrets {
+    /// By tenant.
+    pub tenants: BTreeMap<String, TenantSecrets>,
+}
+
+/// One tenant's.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TenantSecrets {
+    /// For the Zuora APIs.
+    pub zuora: ZuoraSecrets,
+    /// For our own API.
+    pub native: NativeSecrets,
+}
+
+/// Three ways to be let in.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ZuoraSecrets {
+    /// For POST /oauth/token: 36 characters, as its clients demand.
+    pub client_id: String,
+    /// Its secret: at most 42 characters.
+    pub client_secret: String,
+    /// For the pair of headers.
+    pub api_access_key_id: String,
+    /// Its secret.
+    pub api_secret_access_key: String,
+    /// For HTTP Basic.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// One way to be let in.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NativeSecrets {
+    /// For `Authorization: Bearer`.
+    pub api_key: String,
+}
+
+impl Secrets {
+    /// New ones.
+    pub fn random() -> Self {
+        let tenants = Owner::ALL.into_iter().map(|owner| {
+            let zuora = ZuoraSecrets {
+                client_id: id::uuid(),
+                client_secret: id::secret(20),
+                api_access_key_id: id::secret(16),
+                api_secret_access_key: id::secret(20),
+                username: format!("demo@{}.example", owner.id()),
+                password: id::secret(12),
+            };
+            let native = NativeSecrets { api_key: id::secret(20) };
+            (owner.id().to_owned(), TenantSecrets { zuora, native })
+        });
+        Self { tenants: tenants.collect() }
+    }
+}
+
+/// Stores the credentials that are not there yet.
+///
+/// # Errors
+/// When the store is away.
+pub async fn register(
+    access: &dyn AccessStore,
+    secrets: &Secrets,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let zuora = outhaul_dialects::zuora::AUDIENCE;
+    for (tenant, own) in &secrets.tenants {
+        let vendor = &own.zuora;
+        let wanted = [
+            (NATIVE, CredentialKind::ApiKey, None, &own.native.api_key),
+            (zuora, CredentialKind::ClientSecret, Some(&vendor.client_id), &vendor.client_secret),
+            (
+                zuora,
+                CredentialKind::KeyPair,
+                Some(&vendor.api_access_key_id),
+                &vendor.api_secret_access_key,
+            ),
+            (zuora, CredentialKind::Password, Some(&vendor.username), &vendor.password),
+        ];
+        for (audience, kind, public, secret) in wanted {
+            let public = public.cloned();
+            let ask = Ask {
+                audience: audience.to_owned(),
+                kind,
+                tenant: TenantId(tenant.clone()),
+                role: Role::Admin,
+                label: format!("demo {audience} of {tenant}"),
+                user: public.clone(),
+                expires_at: None,
+            };
+            let known =
+                public.clone().unwrap_or_else(|| outhaul_exports::access::sha256_hex(secret));
+            if access.credential(audience, kind, &known).await?.is_none() {
+                let issued = restore(ask, public, secret.clone(), now);
+                access
+                    .add_credential(&issued.credential)
+                    .await
+                    .context("cannot store the demo's credentials")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The listener over raw sockets: what an HTTP client library would repair, these tests send.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::app::Route;
+use super::*;
+
+struct Nothing;
+
+#[async_trait]
+impl Probe for Nothing {
+    async fn not_ready(&self) -> Option<String> {
+        None
+    }
+
+    async fn metrics(&self) -> String {
+        "outhaul_up 1\n".into()
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: Stop,
+    flights: Flights,
+    server: tokio::task::JoinHandle<()>,
+}
+
+async fn start(change: impl FnOnce(&mut Server)) -> Running {
+    let echo = Router::new()
+        .route("/v1/echo", post(|body: Bytes| async move { body }))
+        .route("/v1/panic", get(|| async { panic!("no") }))
+        .fallback(|| async { (http::StatusCode::NOT_FOUND, "of the dialect") });
+    let inner = Router::new().fallback(|| async { "inner" });
+    let routes = vec![
+        Route { prefix: "/v1", dialect: "outer", router: echo },
+        Route { prefix: "/v1/inner", dialect: "inner", router: inner },
+    ];
+    let flights = Flights::default();
+    let app = App::new(routes, Arc::new(Nothing), flights.clone(), true, false);
+    let mut limits =
+        Server { header_secs: 1, body_idle_secs: 1, body_secs: 2, ..Server::default() };
+    change(&mut limits);
+    let listener = Listener::bind("127.0.0.1:0").await.expect("a free port");
+    let (address, stop) = (listener.address, Stop::default());
+    let server = tokio::spawn(listener.run(Arc::new(app), limits, stop.clone()));
+    Running { address, stop, flights, server }
+}
+
+/// Sends bytes and reads until the server closes.
+async fn exchange(server: &Running, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(server.address).await.expect("it listens");
+    socket.write_all(request).await.expect("it reads");
+    read_all(&mut socket).await
+}
+
+async fn read_all(socket: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let reading = socket.read_to_end(&mut answer);
+    let read = tokio::time::timeout(Duration::from_secs(10), reading).await;
+    // A reset after the answer is as good as an end.
+    read.expect("the server ends the connection").ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn ask(head: &str) -> Vec<u8> {
+    format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn requests_go_to_the_longest_prefix() {
+    let server = start(|_| ()).await;
+    for (head, expected) in [
+        ("GET /v1/inner/x", "inner"),
+        ("GET //v1//inner", "inner"),
+        ("GET /v1/nothing", "of the dialect"),
+        ("GET /nothing", "{\"status\":404,\"message\":\"there is nothing at this path\"}"),
+        ("GET /healthz", "{\"status\":\"ok\"}"),
+        ("GET /readyz", "{\"status\":\"ready\"}"),
+        ("GET /metrics", "outhaul_up 1"),
+        ("POST /healthz", "use GET here"),
+    ] {
+        let answer = exchange(&server, &ask(head)).await;
+        assert!(answer.contains(expected), "{head}: {answer}");
+        assert!(answer.contains("x-request-id: "), "{head}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_the_server_goes_on() {
+    let server = start(|_| ()).await;
+    let answer = exchange(&server, &ask("GET /v1/panic")).await;
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    let answer = exchange(&server, &ask("GET /healthz")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_are_refused() {
+    let server =
+        start(|limits| limits.header_bytes_max = crate::config::size::Size(16 << 10)).await;
+    let long = "a".repeat(20 << 10);
+    let many = "A: b\r\n".repeat(101);
+    for (request, expected) in [
+        (format!("GET / HTTP/1.1\r\nHost: x\r\nA: {long}\r\n\r\n"), "HTTP/1.1 431 "),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), "HTTP/1.1 431 "),
+        ("GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        ("NONSENSE\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+    ] {
+        let answer = exchange(&server, request.as_bytes()).await;
+        assert!(answer.starts_with(expected), "{expected}: {answer}");
+    }
+    let server = start(|_| ()).await;
+    let long = "a".repeat(66_000);
+    let answer = exchange(&server, &ask(&format!("GET /{long}"))).await;
+    assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+}
+
+#[tokio::test]
+async fn slow_clients_are_left() {
+    let server = start(|_| ()).await;
+    let begun = std::time::Instant::now();
+    // Nothing at all; half of the bytes that say HTTP/2; half a head.
+    for request in ["", "PRI * HT", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        exchange(&server, request.as_bytes()).await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    let head = "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc";
+    let answer = exchange(&server, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_past_the_limit_wait() {
+    let server = start(|limits| limits.connections_max = 1).await;
+    let mut first = TcpStream::connect(server.address).await.expect("it listens");
+    first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it reads");
+    let mut byte = [0];
+    first.read_exact(&mut byte).await.expect("it answers");
+    // The second is answered once the first has gone.
+    let request = ask("GET /healthz");
+    let second = exchange(&server, &request);
+    let third = async {
+        tokio::task::yield_now().await;
+        drop(first);
+    };
+    let (answer, ()) = tokio::join!(second, third);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_and_ends_what_it_began() {
+    let server = start(|_| ()).await;
+    let mut slow = TcpStream::connect(server.address).await.expect("it listens");
+    let head = "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na";
+    slow.write_all(head.as_bytes()).await.expect("it reads");
+    // A second request proves that the first head was read: connections are accepted in order.
+    exchange(&server, &ask("GET /healthz")).await;
+    server.flights.drain();
+    let answer = exchange(&server, &ask("GET /readyz")).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    server.stop.gently.cancel();
+    slow.write_all(b"bc").await.expect("it reads");
+    let answer = read_all(&mut slow).await;
+    assert!(answer.ends_with("abc"), "{answer}");
+    server.flights.landed().await;
+    server.server.await.expect("it ends");
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+}

@@ -1,0 +1,307 @@
+//! A server's life: open everything, say that it is ready, serve, and stop without losing anything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use outhaul_exports::lease::Incarnation;
+use outhaul_exports::ports::{ArtifactStore, JobStore};
+use outhaul_exports::principal::TenantId;
+use outhaul_exports::{Clock as _, ExportId, SystemClock};
+use outhaul_store::Store;
+use outhaul_worker::{Drain, Worker, resume};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::{self, Rooms};
+use crate::config::{Checked, Loaded};
+use crate::listener::app::metrics_only;
+use crate::listener::{App, Flights, Listener, Probe, Stop};
+
+/// How long a part may take to answer whether it is ready.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long connections may take to end after the last answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often the metrics' recorder tidies up.
+const UPKEEP: Duration = Duration::from_secs(10);
+
+/// A server that is open and does not serve yet.
+pub struct Server {
+    loaded: Loaded,
+    checked: Checked,
+    rooms: Rooms,
+    listener: Listener,
+    incarnation: Incarnation,
+    /// Where clients reach it.
+    pub base_url: String,
+}
+
+impl Server {
+    /// Opens the store for this process alone, the artifact store, the port and the slots.
+    ///
+    /// # Errors
+    /// What cannot be opened, and what to do.
+    pub async fn open(loaded: Loaded, checked: Checked) -> anyhow::Result<Self> {
+        raise_open_files();
+        let address = assemble::store_address(&loaded);
+        let store =
+            outhaul_store::open_exclusive(&address).await.context("cannot open the store")?;
+        let listener = Listener::bind(&loaded.config.server.listen).await?;
+        let configured = loaded.config.server.base_url.clone();
+        let base_url = configured.unwrap_or_else(|| reachable(listener.address));
+        let incarnation = Incarnation::random();
+        let rooms = Rooms::open(&loaded, store, &incarnation, loaded.config.worker.enabled)?;
+        Ok(Self { loaded, checked, rooms, listener, incarnation, base_url })
+    }
+
+    /// The store, for what must be in it before the server serves.
+    pub fn store(&self) -> &Store {
+        &self.rooms.store
+    }
+
+    /// Serves until a signal asks it to stop. `ready` is called once when requests are answered.
+    ///
+    /// # Errors
+    /// When a part cannot start or ends by itself.
+    pub async fn run(self, ready: impl FnOnce(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let Self { loaded, checked, rooms, listener, incarnation, base_url } = self;
+        let mut signals = Signals::listen()?;
+        let exports = rooms.exports(&checked);
+        let routes = assemble::routes(&loaded, &exports, &base_url)?;
+        resume(&*rooms.store.jobs(), &*rooms.clock, &incarnation).await?;
+
+        let flights = Flights::default();
+        let probe = Arc::new(Health {
+            jobs: rooms.store.jobs(),
+            artifacts: rooms.artifacts.clone(),
+            recorder: recorder()?,
+        });
+        let server = loaded.config.server.clone();
+        let own_port = server.metrics_listen.is_none();
+        let app =
+            App::new(routes, probe.clone(), flights.clone(), own_port, loaded.config.log.access);
+        let background = CancellationToken::new();
+        if let Some(address) = &server.metrics_listen {
+            serve_metrics(address, probe.clone(), background.clone()).await?;
+        }
+        tokio::spawn(probe.upkeep(background.clone()));
+        let house = rooms.house();
+        let housekeeping = tokio::spawn({
+            let stop = background.clone();
+            async move { house.keep(stop).await }
+        });
+        rooms.slots.ready().await.context("the slots do not start")?;
+        let drain = Drain::default();
+        let mut working = loaded.config.worker.enabled.then(|| {
+            let worker =
+                Worker::new(rooms.worker(), rooms.timings.clone(), incarnation, drain.clone());
+            tokio::spawn(worker.run())
+        });
+        let stop = Stop::default();
+        let grace = Duration::from_secs(server.shutdown_secs);
+        let serving = tokio::spawn(listener.run(Arc::new(app), server, stop.clone()));
+        tracing::info!(url = base_url, "ready");
+        ready(&base_url)?;
+
+        let ended_early = tokio::select! {
+            () = signals.next() => false,
+            () = ended(&mut working), if working.is_some() => true,
+        };
+        tracing::info!("stopping");
+        flights.drain();
+        drain.begin(grace.min(Duration::from_secs(loaded.config.worker.drain_secs)));
+        let finish = finish(&flights, &mut working, grace, &stop, serving);
+        tokio::select! {
+            () = finish => {}
+            () = signals.next() => {
+                tracing::warn!("a second signal: ending at once");
+                return Err(crate::exit::Exit::new(
+                    crate::exit::Code::Interrupted,
+                    "ended at once; what was running is run again after the next start",
+                ).into());
+            }
+        }
+        background.cancel();
+        housekeeping.await.ok();
+        rooms.store.close().await;
+        tracing::info!("stopped");
+        match ended_early {
+            true => Err(anyhow::anyhow!("the worker ended by itself; the log says why")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Runs exports without serving the API, until a signal asks to stop.
+///
+/// # Errors
+/// When a part cannot start.
+pub async fn work(loaded: Loaded) -> anyhow::Result<()> {
+    raise_open_files();
+    let mut signals = Signals::listen()?;
+    let address = assemble::store_address(&loaded);
+    let store = outhaul_store::open_shared(&address).await.context("cannot open the store")?;
+    let incarnation = Incarnation::random();
+    let rooms = Rooms::open(&loaded, store, &incarnation, true)?;
+    rooms.slots.ready().await.context("the slots do not start")?;
+    let drain = Drain::default();
+    let worker = Worker::new(rooms.worker(), rooms.timings.clone(), incarnation, drain.clone());
+    let mut working = tokio::spawn(worker.run());
+    tracing::info!("working");
+    tokio::select! {
+        () = signals.next() => {}
+        ended = &mut working => ended.context("the worker ended by itself")?,
+    }
+    drain.begin(Duration::from_secs(loaded.config.worker.drain_secs));
+    tokio::select! {
+        ended = &mut working => ended.context("the worker broke down while it stopped")?,
+        () = signals.next() => {}
+    }
+    rooms.store.close().await;
+    Ok(())
+}
+
+/// Waits for what is under way, at most for the grace, and then for the connections to end.
+async fn finish(
+    flights: &Flights,
+    working: &mut Option<JoinHandle<()>>,
+    grace: Duration,
+    stop: &Stop,
+    serving: JoinHandle<()>,
+) {
+    let under_way = async {
+        tokio::join!(flights.landed(), ended(working));
+    };
+    if tokio::time::timeout(grace, under_way).await.is_err() {
+        tracing::warn!("the time to stop is over; what is still open is cut off");
+    }
+    stop.gently.cancel();
+    let abort = serving.abort_handle();
+    if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+        stop.now.cancel();
+        abort.abort();
+    }
+}
+
+/// Waits for the worker's end; without one, it has ended.
+async fn ended(working: &mut Option<JoinHandle<()>>) {
+    let Some(task) = working else { return };
+    if let Err(error) = task.await {
+        tracing::error!(%error, "the worker panicked");
+    }
+    *working = None;
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What operators are answered.
+struct Health {
+    jobs: Arc<dyn JobStore>,
+    artifacts: Arc<dyn ArtifactStore>,
+    recorder: PrometheusHandle,
+}
+
+impl Health {
+    async fn upkeep(self: Arc<Self>, stop: CancellationToken) {
+        let tidy = async {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                self.recorder.run_upkeep();
+            }
+        };
+        stop.run_until_cancelled(tidy).await;
+    }
+}
+
+#[async_trait]
+impl Probe for Health {
+    async fn not_ready(&self) -> Option<String> {
+        let nobody = TenantId::from("-");
+        let any = ExportId::new(SystemClock.now());
+        let asked = tokio::time::timeout(PROBE_PATIENCE, self.jobs.get(&nobody, any)).await;
+        if !matches!(asked, Ok(Ok(_))) {
+            return Some("the store does not answer".to_owned());
+        }
+        let asked = tokio::time::timeout(PROBE_PATIENCE, self.artifacts.free_bytes()).await;
+        if !matches!(asked, Ok(Ok(_))) {
+            return Some("the artifact store does not answer".to_owned());
+        }
+        None
+    }
+
+    async fn metrics(&self) -> String {
+        self.recorder.render()
+    }
+}
+
+/// Installs the recorder of metrics for the process.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    let seconds = [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&seconds)
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("cannot record metrics")?;
+    outhaul_worker::metrics::describe();
+    crate::listener::describe_metrics();
+    Ok(recorder)
+}
+
+async fn serve_metrics(
+    address: &str,
+    probe: Arc<Health>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let tcp = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for metrics"))?;
+    let server = axum::serve(tcp, metrics_only(probe));
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the metrics are served no more");
+        }
+    }));
+    Ok(())
+}
+
+/// An address that a client on this machine can use.
+fn reachable(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+        _ => format!("http://{address}"),
+    }
+}
+
+/// As many open files as the system allows: each connection is one.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let now = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: now.maximum, maximum: now.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,38 @@
+//! The configured sources, with their paths made absolute.
+
+use std::path::Path;
+
+use outhaul_engine::sources::{DiscoveredTable, SourceConfig};
+
+use crate::config::Loaded;
+
+/// The sources of a configuration. Slots may run in another folder, so that paths are absolute.
+pub fn of(loaded: &Loaded) -> Vec<SourceConfig> {
+    loaded.config.sources.iter().map(|source| below(source.clone(), &loaded.folder)).collect()
+}
+
+fn below(source: SourceConfig, folder: &Path) -> SourceConfig {
+    match source {
+        SourceConfig::Files(mut config) => {
+            if !config.url.contains("://") {
+                config.url = folder.join(&config.url).display().to_string();
+            }
+            SourceConfig::Files(config)
+        }
+    }
+}
+
+/// A source of kind `files` at a path or address that stands on the command line.
+///
+/// # Errors
+/// When it cannot be one.
+pub fn files(name: &str, url: &str) -> anyhow::Result<SourceConfig> {
+    let config = serde_json::json!({ "kind": "files", "name": name, "url": url });
+    Ok(below(serde_json::from_value(config)?, &std::env::current_dir()?))
+}
+
+/// Whether a discovered table is the one that an object names: with or without the ending.
+pub fn is_table(table: &DiscoveredTable, name: &str) -> bool {
+    let stem = table.name.rsplit_once('.').map_or(table.name.as_str(), |(stem, _)| stem);
+    table.name == name || stem == name
+}
