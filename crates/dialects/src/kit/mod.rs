@@ -9,6 +9,7 @@
 //! * [`json`] and [`members`]: strict JSON, and its members with types and nearest names;
 //! * [`file`]: downloads with ranges and conditions;
 //! * [`gzip`]: compressed answers;
+//! * [`query`]: query strings;
 //! * [`request_id`]: the id under which a request is found in the log.
 
 pub mod body;
@@ -17,4 +18,5 @@ pub mod gzip;
 pub mod headers;
 pub mod json;
 pub mod members;
+pub mod query;
 pub mod request_id;

@@ -34,3 +34,8 @@ pub async fn attach(mut request: Request, next: Next) -> Response {
     }
     response
 }
+
+/// The path of a request as a log may show it, for paths that hold a secret. A dialect puts it
+/// into the extensions of its answer; whoever writes the log prefers it to the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoggedPath(pub &'static str);

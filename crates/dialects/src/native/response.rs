@@ -1,0 +1,678 @@
+//! Answers on the wire. Everything is made from an export as the store remembers it; nothing here
+//! decides anything.
+
+use chrono::{DateTime, Utc};
+use outhaul_exports::catalog::{Cardinality, Field, FieldType, Object, Relation};
+use outhaul_exports::export::{Export, State};
+use outhaul_exports::format::FormatSheet;
+use outhaul_exports::manifest::{Artifact, ColumnNote};
+use outhaul_exports::ports::Event;
+use outhaul_exports::query::{Expr, OrderBy, Query};
+use outhaul_exports::spec::{Packing, QuerySpec};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::PREFIX;
+
+/// An export.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Export)]
+pub struct ExportView {
+    /// 32 hexadecimal characters.
+    pub id: String,
+    /// `queued`, `running`, `completed`, `failed`, `cancelled` or `expired`.
+    #[schema(example = "completed")]
+    pub state: &'static str,
+    /// The API through which it was created; `native` is this one.
+    pub dialect: String,
+    /// The client's name for it.
+    pub label: Option<String>,
+    /// The client's text about it.
+    pub description: Option<String>,
+    /// The credential that created it.
+    pub created_by: String,
+    /// What it asks for.
+    pub queries: Vec<QueryView>,
+    /// The format's id.
+    pub format: String,
+    /// `none`, `gzip` or `zip`.
+    pub packing: &'static str,
+    /// Whether sensitive values are encrypted to the tenant's key.
+    pub encrypted: bool,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When its first attempt began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it reached its final state.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When its files go; set when it is completed.
+    pub files_expire_at: Option<DateTime<Utc>>,
+    /// When its record goes.
+    pub record_expires_at: DateTime<Utc>,
+    /// Whether its cancellation was asked for.
+    pub cancel_requested: bool,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Its place among the tenant's queued exports, from 1, while it is queued. Shown for a single
+    /// export, not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<u64>,
+    /// How far it is.
+    pub progress: ProgressView,
+    /// Why it failed, or why its last attempt did.
+    pub reason: Option<ReasonView>,
+    /// What the reader of its files must know.
+    pub warnings: Vec<WarningView>,
+    /// What it is held to.
+    pub policy: PolicyView,
+    /// Its files, once it is completed.
+    pub artifacts: Vec<ArtifactView>,
+    /// Where more is.
+    pub links: ExportLinks,
+}
+
+/// Where more about an export is, as paths.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportLinks {
+    /// The export itself.
+    #[serde(rename = "self")]
+    pub itself: String,
+    /// What happens to it, live.
+    pub events: String,
+    /// Its manifest.
+    pub manifest: String,
+}
+
+/// A query of an export.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Query)]
+pub struct QueryView {
+    /// The client's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The object, for a query over one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// Headings of the columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Which rows.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// In which order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order_by: Vec<OrderView>,
+    /// The most rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The statement, for a query in SQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+}
+
+/// A key of the order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
+pub struct OrderView {
+    /// By which field.
+    pub field: String,
+    /// From the greatest to the least.
+    pub descending: bool,
+}
+
+/// How far an export is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Progress)]
+pub struct ProgressView {
+    /// Rows written so far.
+    pub rows: u64,
+    /// Bytes written so far, packed.
+    pub bytes: u64,
+    /// Rows expected in all, where the source can tell.
+    pub rows_estimated: Option<u64>,
+    /// Per cent of those, at most 100; below 100 until the export is completed.
+    pub percent: Option<u8>,
+    /// Queries finished.
+    pub queries_done: u32,
+    /// Queries in all.
+    pub queries: usize,
+}
+
+/// Why an export failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reason)]
+pub struct ReasonView {
+    /// A word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Something that the reader of a file must know.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Warning)]
+pub struct WarningView {
+    /// A word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// How many times it happened.
+    pub count: u64,
+}
+
+/// What an export is held to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Policy)]
+pub struct PolicyView {
+    /// Exports that may be queued or running at once; null: any number.
+    pub active_max: Option<u32>,
+    /// Exports that may run at once; null: as many as there is room for.
+    pub running_max: Option<u32>,
+    /// Seconds a run may take; null: any time.
+    pub run_secs_max: Option<u64>,
+    /// Seconds a file is kept after the export completed.
+    pub file_kept_secs: u64,
+    /// Seconds the record is kept after the export was created.
+    pub record_kept_secs: u64,
+}
+
+/// A finished file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Artifact)]
+pub struct ArtifactView {
+    /// 32 hexadecimal characters.
+    pub id: String,
+    /// Which query it answers, counted from 0.
+    pub query: u32,
+    /// The name under which it is saved.
+    pub file_name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Rows of data, headings not counted.
+    pub rows: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
+    /// Where it is downloaded, as a path.
+    pub href: String,
+}
+
+/// A page of exports.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExportList)]
+pub struct ExportListView {
+    /// The newest first.
+    pub exports: Vec<ExportView>,
+    /// Give this as `cursor` for the next page; null when there is none.
+    pub next_cursor: Option<String>,
+}
+
+/// What an export produced, with everything needed to prove its files whole.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Manifest)]
+pub struct ManifestView {
+    /// Of which export.
+    pub export: String,
+    /// The moment whose data the files show.
+    pub snapshot: SnapshotView,
+    /// Rows in all files.
+    pub rows: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// The files.
+    pub artifacts: Vec<ManifestArtifact>,
+    /// What their reader must know.
+    pub warnings: Vec<WarningView>,
+}
+
+/// Which moment the data shows, and how firmly.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Snapshot)]
+pub struct SnapshotView {
+    /// When it was taken.
+    pub taken_at: DateTime<Utc>,
+    /// What the source guarantees.
+    pub guarantee: String,
+}
+
+/// A file in a manifest.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ManifestArtifact {
+    /// The file.
+    #[serde(flatten)]
+    pub artifact: ArtifactView,
+    /// Its columns.
+    pub columns: Vec<ColumnView>,
+}
+
+/// A column of a file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Column)]
+pub struct ColumnView {
+    /// Its heading.
+    pub name: String,
+    /// Its Arrow type.
+    #[serde(rename = "type")]
+    pub column_type: String,
+    /// Whether values may be missing.
+    pub nullable: bool,
+}
+
+/// The first rows of a query.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Preview)]
+pub struct PreviewView {
+    /// The columns.
+    pub columns: Vec<ColumnView>,
+    /// The rows, each a list of values in the order of the columns.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    pub rows: Vec<Vec<serde_json::Value>>,
+}
+
+/// The objects that may be exported.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Catalog)]
+pub struct CatalogView {
+    /// In the operator's order.
+    pub objects: Vec<ObjectSummary>,
+}
+
+/// An object in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ObjectSummary {
+    /// API name.
+    pub name: String,
+    /// API name, plural.
+    pub plural: String,
+    /// Name for people.
+    pub label: String,
+    /// Where its fields are listed, as a path.
+    pub href: String,
+}
+
+/// An object, whole.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CatalogObject)]
+pub struct ObjectView {
+    /// API name.
+    pub name: String,
+    /// API name, plural.
+    pub plural: String,
+    /// Name for people.
+    pub label: String,
+    /// Fields that identify a row.
+    pub key: Vec<String>,
+    /// The field with the time of creation.
+    pub created: Option<String>,
+    /// The field with the time of the last change.
+    pub updated: Option<String>,
+    /// Whether its rows can be marked as deleted.
+    pub marks_deleted: bool,
+    /// Its fields, in the order of a default export.
+    pub fields: Vec<FieldView>,
+    /// Its relations.
+    pub relations: Vec<RelationView>,
+}
+
+/// A field of an object.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Field)]
+pub struct FieldView {
+    /// API name.
+    pub name: String,
+    /// Name for people.
+    pub label: String,
+    /// `text`, `integer`, `decimal`, `float`, `boolean`, `date`, `timestamp`, `time`, `binary` or
+    /// `json`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    pub field_type: FieldType,
+    /// Whether a value may be missing.
+    pub nullable: bool,
+    /// Exported only when named.
+    pub optional: bool,
+    /// Masked unless the export is encrypted; never filtered or sorted by.
+    pub sensitive: bool,
+    /// For an amount of money: the field with its currency.
+    pub currency_field: Option<String>,
+    /// The values it may have, where they are a closed list.
+    pub values: Vec<String>,
+}
+
+/// A relation of an object.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Relation)]
+pub struct RelationView {
+    /// API name, used in paths such as `Account.Name`.
+    pub name: String,
+    /// Name for people.
+    pub label: String,
+    /// The object it leads to.
+    pub target: String,
+    /// `to_one` or `to_many`; only the first can stand in a path.
+    #[schema(value_type = String)]
+    pub cardinality: Cardinality,
+}
+
+/// The formats that files may have.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Formats)]
+pub struct FormatsView {
+    /// The formats.
+    pub formats: Vec<FormatView>,
+    /// The packings.
+    pub packings: Vec<&'static str>,
+}
+
+/// A format.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Format)]
+pub struct FormatView {
+    /// Its id, for `format` in a request.
+    pub id: String,
+    /// Its name for people.
+    pub label: String,
+    /// Media type of an unpacked file.
+    pub media_type: String,
+    /// File name extension, without a dot.
+    pub extension: String,
+}
+
+/// A link that was just made. Its address is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NewLink)]
+pub struct NewLinkView {
+    /// The link's id, for renewing and revoking; it opens nothing.
+    pub id: String,
+    /// The address; whoever has it can download the file until it expires.
+    pub url: String,
+    /// The first moment at which it no longer works.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A live link.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Link)]
+pub struct LinkView {
+    /// The link's id.
+    pub id: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// The first moment at which it no longer works.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The live links of a file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkList)]
+pub struct LinkListView {
+    /// The oldest first.
+    pub links: Vec<LinkView>,
+}
+
+/// Something that happened to an export.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventView {
+    /// Its place in the order of all events; also the `id` of the event in the stream.
+    pub sequence: u64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// To which export.
+    pub export: String,
+    /// Its state after it.
+    pub state: &'static str,
+    /// What happened; also the `event` in the stream.
+    pub kind: String,
+}
+
+impl ExportView {
+    /// An export as this API shows it.
+    pub fn of(export: &Export) -> Self {
+        let itself = format!("{PREFIX}/exports/{}", export.id);
+        Self {
+            id: export.id.to_string(),
+            state: export.state.name(),
+            dialect: export.dialect.clone(),
+            label: export.spec.label.clone(),
+            description: export.spec.description.clone(),
+            created_by: export.created_by.clone(),
+            queries: export.spec.queries.iter().map(QueryView::of).collect(),
+            format: export.spec.format.id.clone(),
+            packing: packing_word(export.spec.packing),
+            encrypted: export.spec.sealing_key.is_some(),
+            created_at: export.created_at,
+            updated_at: export.updated_at,
+            started_at: export.started_at,
+            finished_at: export.finished_at,
+            files_expire_at: export.files_expire_at,
+            record_expires_at: export.record_expires_at,
+            cancel_requested: export.cancel_requested,
+            attempts: export.tally.attempts,
+            queue_position: None,
+            progress: ProgressView::of(export),
+            reason: export.failure.as_ref().map(|failure| ReasonView {
+                code: failure.code.clone(),
+                message: failure.message.clone(),
+            }),
+            warnings: warnings(export),
+            policy: PolicyView {
+                active_max: export.policy.active_max,
+                running_max: export.policy.running_max,
+                run_secs_max: export.policy.run_secs_max,
+                file_kept_secs: export.policy.file_kept_secs,
+                record_kept_secs: export.policy.record_kept_secs,
+            },
+            artifacts: match export.state {
+                State::Completed => {
+                    artifacts(export).map(|a| ArtifactView::of(export, a)).collect()
+                }
+                _ => Vec::new(),
+            },
+            links: ExportLinks {
+                events: format!("{itself}/events"),
+                manifest: format!("{itself}/manifest"),
+                itself,
+            },
+        }
+    }
+}
+
+fn artifacts(export: &Export) -> impl Iterator<Item = &Artifact> {
+    export.manifest.iter().flat_map(|manifest| &manifest.artifacts)
+}
+
+fn warnings(export: &Export) -> Vec<WarningView> {
+    let view = |warning: &outhaul_exports::manifest::Warning| WarningView {
+        code: warning.code.clone(),
+        message: warning.message.clone(),
+        count: warning.count,
+    };
+    export.warnings.iter().map(view).collect()
+}
+
+fn packing_word(packing: Packing) -> &'static str {
+    match packing {
+        Packing::None => "none",
+        Packing::Gzip => "gzip",
+        Packing::Zip => "zip",
+    }
+}
+
+impl ProgressView {
+    /// How far an export is.
+    pub fn of(export: &Export) -> Self {
+        let progress = &export.progress;
+        let done = matches!(export.state, State::Completed | State::Expired);
+        let percent = match progress.rows_estimated {
+            _ if done => Some(100),
+            Some(all) if all > 0 => {
+                let percent = u128::from(progress.rows_encoded) * 100 / u128::from(all);
+                u8::try_from(percent.min(99)).ok()
+            }
+            _ => None,
+        };
+        Self {
+            rows: progress.rows_encoded,
+            bytes: progress.bytes_written,
+            rows_estimated: progress.rows_estimated,
+            percent,
+            queries_done: progress.queries_done,
+            queries: export.spec.queries.len(),
+        }
+    }
+}
+
+impl QueryView {
+    fn of(spec: &QuerySpec) -> Self {
+        let empty = Self {
+            name: spec.name.clone(),
+            object: None,
+            fields: None,
+            filter: None,
+            order_by: Vec::new(),
+            limit: None,
+            sql: None,
+        };
+        match &spec.query {
+            Query::Sql { text } => Self { sql: Some(text.clone()), ..empty },
+            Query::Select(select) => Self {
+                object: Some(select.object.clone()),
+                fields: Some(select.columns.iter().map(|c| c.label.clone()).collect()),
+                filter: select.where_sql.clone(),
+                order_by: select.order_by.iter().filter_map(OrderView::of).collect(),
+                limit: select.limit,
+                ..empty
+            },
+        }
+    }
+}
+
+impl OrderView {
+    /// Other dialects can order by more than fields; that is not shown.
+    fn of(order: &OrderBy) -> Option<Self> {
+        match &order.expr {
+            Expr::Field(path) => {
+                Some(Self { field: path.to_string(), descending: order.descending })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ArtifactView {
+    fn of(export: &Export, artifact: &Artifact) -> Self {
+        Self {
+            id: artifact.id.to_string(),
+            query: artifact.query,
+            file_name: artifact.file_name.clone(),
+            media_type: artifact.media_type.clone(),
+            rows: artifact.rows,
+            bytes: artifact.bytes,
+            sha256: artifact.sha256.clone(),
+            href: format!("{PREFIX}/exports/{}/files/{}", export.id, artifact.id),
+        }
+    }
+}
+
+impl ManifestView {
+    /// The manifest of an export; none before it is completed.
+    pub fn of(export: &Export) -> Option<Self> {
+        let manifest = export.manifest.as_ref()?;
+        let entry = |artifact: &Artifact| ManifestArtifact {
+            artifact: ArtifactView::of(export, artifact),
+            columns: artifact.columns.iter().map(ColumnView::of).collect(),
+        };
+        Some(Self {
+            export: export.id.to_string(),
+            snapshot: SnapshotView {
+                taken_at: manifest.snapshot.taken_at,
+                guarantee: manifest.snapshot.guarantee.clone(),
+            },
+            rows: manifest.rows(),
+            bytes: manifest.bytes(),
+            artifacts: manifest.artifacts.iter().map(entry).collect(),
+            warnings: warnings(export),
+        })
+    }
+}
+
+impl ColumnView {
+    /// A column.
+    pub fn of(column: &ColumnNote) -> Self {
+        Self {
+            name: column.name.clone(),
+            column_type: column.column_type.clone(),
+            nullable: column.nullable,
+        }
+    }
+}
+
+impl ObjectSummary {
+    /// An object in a list.
+    pub fn of(object: &Object) -> Self {
+        Self {
+            name: object.name.clone(),
+            plural: object.plural.clone(),
+            label: object.label.clone(),
+            href: format!("{PREFIX}/catalog/{}", object.name),
+        }
+    }
+}
+
+impl ObjectView {
+    /// An object, whole.
+    pub fn of(object: &Object) -> Self {
+        let field = |field: &Field| FieldView {
+            name: field.name.clone(),
+            label: field.label.clone(),
+            field_type: field.field_type,
+            nullable: field.nullable,
+            optional: field.optional,
+            sensitive: field.sensitive,
+            currency_field: field.currency_field.clone(),
+            values: field.values.clone(),
+        };
+        let relation = |relation: &Relation| RelationView {
+            name: relation.name.clone(),
+            label: relation.label.clone(),
+            target: relation.target.clone(),
+            cardinality: relation.cardinality,
+        };
+        Self {
+            name: object.name.clone(),
+            plural: object.plural.clone(),
+            label: object.label.clone(),
+            key: object.key.clone(),
+            created: object.created.clone(),
+            updated: object.updated.clone(),
+            marks_deleted: object.deleted_column.is_some(),
+            fields: object.fields.iter().map(field).collect(),
+            relations: object.relations.iter().map(relation).collect(),
+        }
+    }
+}
+
+impl FormatView {
+    /// A format.
+    pub fn of(sheet: FormatSheet) -> Self {
+        let FormatSheet { id, label, media_type, extension, .. } = sheet;
+        Self { id, label, media_type, extension }
+    }
+}
+
+impl EventView {
+    /// An event.
+    pub fn of(event: &Event) -> Self {
+        Self {
+            sequence: event.sequence,
+            at: event.at,
+            export: event.export.to_string(),
+            state: event.state.name(),
+            kind: event.kind.clone(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The real router over a store in memory and a clock that stands still.
+
+mod events;
+mod links;
+mod matrix;
+mod wire;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use http::Request;
+use http_body_util::BodyExt;
+use outhaul_exports::access::{CredentialKind, sha256_hex};
+use outhaul_exports::ports::AccessStore;
+use outhaul_exports::principal::Role;
+use outhaul_exports::testing::{self, World};
+use outhaul_exports::{Clock, export::Export};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::*;
+
+/// A server with two tenants. Keys are named `TENANT-ROLE`; `acme-revoked` was revoked, and
+/// `acme-foreign` is for another API.
+pub struct Server {
+    pub world: World,
+    pub router: Router,
+}
+
+impl Server {
+    pub async fn new() -> Self {
+        Self::with(Native.policy(), NativeConfig::default(), Duration::from_secs(15)).await
+    }
+
+    pub async fn with(policy: Policy, config: NativeConfig, heartbeat: Duration) -> Self {
+        let mut globex = testing::tenant("globex");
+        globex.public_key = Some("age1examplekey".to_owned());
+        let world = World::new("native", policy, vec![testing::tenant("acme"), globex]);
+        for tenant in ["acme", "globex"] {
+            for (name, role) in
+                [("admin", Role::Admin), ("exporter", Role::Exporter), ("reader", Role::Reader)]
+            {
+                let key = format!("{tenant}-{name}");
+                add_key(&world, "native", tenant, role, &key).await;
+            }
+        }
+        add_key(&world, "native", "acme", Role::Admin, "acme-revoked").await;
+        let now = world.clock.now();
+        let hash = sha256_hex("acme-revoked");
+        world.store.revoke_credential(&hash, now).await.expect("memory is never away");
+        add_key(&world, "zuora", "acme", Role::Admin, "acme-foreign").await;
+        let pace = Pace { heartbeat, pause: Duration::ZERO };
+        let base = "https://exports.example.com/".to_owned();
+        let router = routes::router(App::new(world.exports.clone(), base, config, pace));
+        Self { world, router }
+    }
+
+    /// Sends a request with a key and a JSON body (none when empty).
+    pub async fn send(&self, method: &str, path: &str, key: &str, body: &str) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header("Authorization", format!("Bearer {key}"));
+        }
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        self.router.clone().oneshot(request).await.expect("an answer")
+    }
+
+    /// Sends a request that must be answered with `status`, and reads the JSON of the answer.
+    pub async fn json(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+        status: u16,
+    ) -> Value {
+        let response = self.send(method, path, key, body).await;
+        let found = response.status();
+        let bytes = bytes(response).await;
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(found, status, "{method} {path}: {text}");
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    }
+
+    /// Creates an export of acme's and lets the clock move on, so that ids sort as they were made.
+    pub async fn create(&self, key: &str) -> String {
+        let body = r#"{"queries": [{"object": "Invoice", "fields": ["Id"]}], "format": "csv"}"#;
+        let export = self.json("POST", "/api/v1/exports", key, body, 202).await;
+        self.world.clock.advance(TimeDelta::seconds(1));
+        export["id"].as_str().expect("it has an id").to_owned()
+    }
+
+    /// Creates an export and ends it with one csv file; answers its id and the file's.
+    pub async fn publish(&self, key: &str, bytes: &[u8]) -> (String, String) {
+        let id = self.create(key).await;
+        let running = self.world.start_next().await.expect("it is due");
+        assert_eq!(running.id.to_string(), id);
+        let done: Export =
+            self.world.complete(&running, &[("Invoice.csv", "text/csv", bytes)]).await;
+        let manifest = done.manifest.expect("it is complete");
+        (id, manifest.artifacts[0].id.to_string())
+    }
+}
+
+async fn add_key(world: &World, audience: &str, tenant: &str, role: Role, key: &str) {
+    world.add_credential(audience, tenant, role, CredentialKind::ApiKey, "", key).await;
+}
+
+pub async fn bytes(response: Response) -> Bytes {
+    response.into_body().collect().await.expect("the body is whole").to_bytes()
+}
