@@ -12,13 +12,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{RecordBatch, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, InListExpr, Literal};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{
+    EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr,
+};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -58,14 +61,11 @@ impl Admission {
         }
         let list: Vec<Arc<dyn PhysicalExpr>> =
             literals.into_iter().map(|value| Arc::new(Literal::new(value)) as _).collect();
-        let schema = datafusion::arrow::datatypes::Schema::new(
-            (0..=index)
-                .map(|at| {
-                    let name = if at == index { self.name.clone() } else { format!("_{at}") };
-                    datafusion::arrow::datatypes::Field::new(name, self.data_type.clone(), true)
-                })
-                .collect::<Vec<_>>(),
-        );
+        let fields = (0..=index).map(|at| {
+            let name = if at == index { self.name.clone() } else { format!("_{at}") };
+            Field::new(name, self.data_type.clone(), true)
+        });
+        let schema = Schema::new(fields.collect::<Vec<_>>());
         Ok(Arc::new(InListExpr::try_new(column, list, false, &schema)?))
     }
 
@@ -83,10 +83,17 @@ fn literal(value: &str, data_type: &DataType) -> Result<ScalarValue> {
     ScalarValue::try_from_string(value.to_owned(), data_type)
 }
 
+/// Name of the column that counts the rows that passed, where it is asked for.
+pub(crate) const ROW: &str = "#row";
+
 /// Rows of one object that one tenant may see.
 pub(crate) struct TenantBarrierExec {
     object: String,
     inner: Arc<dyn ExecutionPlan>,
+    /// Whether the rows are counted in a last column. It tells the optimizer of an order that it
+    /// can keep, and has to keep where the plan asks for it.
+    counted: bool,
+    schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
@@ -99,6 +106,7 @@ impl TenantBarrierExec {
         tenant: (&Admission, usize),
         narrower: &[(&Admission, usize)],
         keep: Vec<usize>,
+        counted: bool,
         batch_rows: usize,
     ) -> Result<Self> {
         let mut predicate = tenant.0.predicate(tenant.1)?;
@@ -111,13 +119,28 @@ impl TenantBarrierExec {
             .with_batch_size(batch_rows)
             .build()?;
         let inner: Arc<dyn ExecutionPlan> = Arc::new(filter);
+        let parts = inner.output_partitioning().partition_count();
+        if counted && parts != 1 {
+            return Err(DataFusionError::Internal("rows of several parts cannot be counted".into()));
+        }
+        let mut fields: Vec<_> = inner.schema().fields().iter().cloned().collect();
+        if counted {
+            fields.push(Arc::new(Field::new(ROW, DataType::UInt64, false)));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let mut order = EquivalenceProperties::new(Arc::clone(&schema));
+        if counted {
+            let row = Arc::new(Column::new(ROW, schema.fields().len() - 1));
+            order.add_ordering([PhysicalSortExpr::new_default(row)]);
+        }
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(inner.schema()),
-            Partitioning::UnknownPartitioning(inner.output_partitioning().partition_count()),
+            order,
+            Partitioning::UnknownPartitioning(parts),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self { object: object.to_owned(), inner, properties: Arc::new(properties) })
+        let properties = Arc::new(properties);
+        Ok(Self { object: object.to_owned(), inner, counted, schema, properties })
     }
 
     /// What is behind the wall, as text for tests and logs of the operator.
@@ -135,7 +158,7 @@ impl fmt::Debug for TenantBarrierExec {
 impl DisplayAs for TenantBarrierExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> =
-            self.inner.schema().fields().iter().map(|field| field.name().clone()).collect();
+            self.schema.fields().iter().map(|field| field.name().clone()).collect();
         write!(f, "TenantBarrierExec: object={}, columns=[{}]", self.object, names.join(", "))
     }
 }
@@ -177,8 +200,18 @@ impl ExecutionPlan for TenantBarrierExec {
     ) -> Result<SendableRecordBatchStream> {
         let rows = self.inner.execute(partition, context)?;
         let object = self.object.clone();
-        let rows = rows.map(move |batch| batch.map_err(|cause| of_source(&object, cause)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.inner.schema(), rows)))
+        let counted = self.counted.then(|| Arc::clone(&self.schema));
+        let mut next = 0_u64;
+        let rows = rows.map(move |batch| {
+            let batch = batch.map_err(|cause| of_source(&object, cause))?;
+            let Some(schema) = &counted else { return Ok(batch) };
+            let first = next;
+            next += batch.num_rows() as u64;
+            let mut columns = batch.columns().to_vec();
+            columns.push(Arc::new(UInt64Array::from_iter_values(first..next)));
+            Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows)))
     }
 }
 

@@ -22,8 +22,9 @@ use crate::barrier::refuse_unguarded;
 use crate::error::planning;
 use crate::guard::{Guard, View};
 use crate::plan::{self, Joins, Planned};
-use crate::session::Run;
+use crate::session::{Run, Width};
 use crate::sources::{self, Pinned, Source, SourceConfig, Table, unknown_source};
+use crate::sql;
 use crate::stream::Ready;
 
 /// Stack of the thread that plans. Bytes. Deep expressions are walked by recursion, and a stack
@@ -184,11 +185,23 @@ impl Inner {
         for (object, view) in joins.objects() {
             guards.push(self.guard(object, &view).await?);
         }
-        plan::plan(select, &joins, &guards, None)
+        let more = match &select.where_sql {
+            Some(text) => {
+                let session = self.run.session(Width::One);
+                Some(sql::condition(text, &guards[0], joins.base_alias(), &session)?)
+            }
+            None => None,
+        };
+        plan::plan(select, &joins, &guards, more)
     }
 
-    async fn sql(&self, _text: &str) -> Result<Planned> {
-        Err(Error::unsupported("SQL text is not offered"))
+    async fn sql(&self, text: &str) -> Result<Planned> {
+        let parsed = sql::parse(text, &self.catalog)?;
+        let mut guards = Vec::new();
+        for object in parsed.objects() {
+            guards.push(self.guard(Arc::clone(object), &View::Sql).await?);
+        }
+        sql::plan(parsed, &guards, &self.run.session(Width::One))
     }
 
     /// An object as this run may see it.

@@ -29,7 +29,7 @@ use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::MASK;
 use outhaul_exports::{Error, Result};
 
-use crate::barrier::{Admission, TenantBarrierExec};
+use crate::barrier::{Admission, ROW, TenantBarrierExec};
 use crate::error::said;
 use crate::read::{ReadField, Reading, reading};
 use crate::sources::{ScanAsk, Table};
@@ -45,8 +45,13 @@ pub(crate) fn join_name(column: &str) -> String {
 /// Who looks.
 #[derive(Debug, Clone)]
 pub(crate) enum View {
-    /// The neutral query, with the physical columns that its relations need.
-    Select(BTreeSet<String>),
+    /// The neutral query.
+    Select {
+        /// The physical columns that its relations need.
+        joined: BTreeSet<String>,
+        /// Whether the rows are counted, so that their order can be kept.
+        counted: bool,
+    },
     /// SQL text.
     Sql,
 }
@@ -65,10 +70,20 @@ pub(crate) struct Guard {
     live_by: Option<usize>,
 }
 
+impl View {
+    /// What a field is called. SQL text has no case, and its planner sees lower case only.
+    fn name(&self, field: &str) -> String {
+        match self {
+            Self::Select { .. } => field.to_owned(),
+            Self::Sql => field.to_ascii_lowercase(),
+        }
+    }
+}
+
 /// One column of the view.
 #[derive(Debug)]
 struct Exposed {
-    /// Index of its physical column.
+    /// Index of its physical column; of no meaning for a count.
     physical: usize,
     how: How,
 }
@@ -79,6 +94,8 @@ enum How {
     Read(Arc<ScalarUDF>),
     Masked,
     Deleted,
+    /// The count of the row.
+    Row,
     /// The source does not have it. Only a query that needs it fails.
     Absent(String),
 }
@@ -143,11 +160,17 @@ impl Guard {
                 return Err(said(Error::invalid(self.object.name.clone(), text.clone())));
             }
         }
-        let mut needed: Vec<usize> = wanted.iter().map(|&at| self.columns[at].physical).collect();
+        let is_count = |at: &usize| matches!(self.columns[*at].how, How::Row);
+        let counted = wanted.iter().any(is_count);
+        let mut needed: Vec<usize> = wanted
+            .iter()
+            .filter(|at| !is_count(at))
+            .map(|&at| self.columns[at].physical)
+            .collect();
         needed.extend(self.live_by);
         needed.sort_unstable();
         needed.dedup();
-        let mut rows = self.barrier(session, &needed, filters)?;
+        let mut rows = self.barrier(session, &needed, filters, counted)?;
         let names = rows.schema();
         let schema = names.as_ref().clone().to_dfschema()?;
         if let Some(at) = self.live_by {
@@ -160,6 +183,10 @@ impl Guard {
         let mut columns = Vec::with_capacity(wanted.len());
         for at in wanted {
             let exposed = &self.columns[at];
+            if is_count(&at) {
+                columns.push((physical::col(ROW, &names)?, ROW.to_owned()));
+                continue;
+            }
             let name = self.table.schema().field(exposed.physical).name();
             let value = exposed.value(self.table.schema().field(exposed.physical))?;
             let value: Arc<dyn PhysicalExpr> = match value {
@@ -176,6 +203,7 @@ impl Guard {
         session: &dyn Session,
         needed: &[usize],
         filters: &[Expr],
+        counted: bool,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let mut columns = needed.to_vec();
         for admission in std::iter::once(&self.tenant).chain(&self.narrower) {
@@ -206,6 +234,7 @@ impl Guard {
             (&self.tenant, tenant_at),
             &narrower,
             (0..needed.len()).collect(),
+            counted,
             batch_rows,
         )?))
     }
@@ -283,7 +312,7 @@ impl Exposed {
     fn value(&self, physical: &Field) -> DfResult<Option<Expr>> {
         let column = || Expr::Column(Column::new_unqualified(physical.name()));
         Ok(match &self.how {
-            How::AsIs | How::Absent(_) => None,
+            How::AsIs | How::Row | How::Absent(_) => None,
             How::Read(function) => Some(function.call(vec![column()])),
             How::Masked => Some(mask(column())?),
             How::Deleted => Some(is_deleted(column(), physical.data_type())?),
@@ -345,15 +374,16 @@ fn column_of(object: &Object, table: &dyn Table, column: &str) -> Result<usize> 
 fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field, Exposed)> {
     let physical = table.schema();
     let fields = object.fields.iter().map(|field| {
+        let name = view.name(&field.name);
         let Ok(at) = physical.index_of(&field.column) else {
             let text = format!(
                 "object {}: field {} has no column in the source any more",
                 object.name, field.name
             );
-            return absent(&field.name, text);
+            return absent(&name, text);
         };
         if field.sensitive && matches!(view, View::Sql) {
-            let masked = Field::new(&field.name, DataType::Utf8View, true);
+            let masked = Field::new(name, DataType::Utf8View, true);
             return (masked, Exposed { physical: at, how: How::Masked });
         }
         let from = physical.field(at).data_type();
@@ -367,10 +397,10 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             Reading::Never(why) => {
                 let text =
                     format!("object {}: the column of field {} {why}", object.name, field.name);
-                return absent(&field.name, text);
+                return absent(&name, text);
             }
         };
-        (Field::new(&field.name, data_type, true), Exposed { physical: at, how })
+        (Field::new(name, data_type, true), Exposed { physical: at, how })
     });
     fields.collect()
 }
@@ -382,8 +412,12 @@ fn absent(name: &str, text: String) -> (Field, Exposed) {
 
 fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field, Exposed)> {
     let physical = table.schema();
-    let View::Select(joined) = view else { return Vec::new() };
+    let View::Select { joined, counted } = view else { return Vec::new() };
     let mut hidden = Vec::new();
+    if *counted {
+        let field = Field::new(ROW, DataType::UInt64, true);
+        hidden.push((field, Exposed { physical: 0, how: How::Row }));
+    }
     if let Some(column) = &object.deleted_column {
         hidden.push(match physical.index_of(column) {
             Ok(at) => {

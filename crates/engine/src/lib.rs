@@ -27,6 +27,7 @@ mod plan;
 mod read;
 mod session;
 pub mod sources;
+mod sql;
 mod stream;
 #[cfg(test)]
 mod tests;

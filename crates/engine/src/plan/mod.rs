@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder};
 use outhaul_exports::query::{Aggregate, Column, DeletedRows, Expr as Value, Protection, Select};
 use outhaul_exports::{Error, Result};
 
+use crate::barrier::ROW;
 use crate::error::planning;
 use crate::guard::{DELETED, Guard, join_name, mask};
 use crate::session::Width;
@@ -69,6 +70,11 @@ pub(crate) fn plan(
             Ok(scope.value(&key.expr)?.sort(!key.descending, key.descending))
         });
         rows = rows.sort(keys.collect::<Result<Vec<_>>>()?).map_err(planning)?;
+    } else if !aggregate && !joins.joined().is_empty() {
+        // The base object's rows arrive in this order and the joins can keep it: the optimizer
+        // takes the sort away again, and has to see to it that the joins do keep it.
+        let row = Expr::Column(Name::new(Some(joins.base_alias()), ROW));
+        rows = rows.sort([row.sort(true, false)]).map_err(planning)?;
     }
     if select.offset > 0 || select.limit.is_some() {
         let most = |n: u64| usize::try_from(n).unwrap_or(usize::MAX >> 1);

@@ -96,11 +96,16 @@ impl Joins {
 
     /// Every object with what of it must be seen: the base object, then the joined ones.
     pub(crate) fn objects(&self) -> Vec<(Arc<Object>, View)> {
-        let base = (Arc::clone(&self.base), View::Select(self.base_columns.clone()));
+        let view = |joined: &BTreeSet<String>, counted: bool| View::Select {
+            joined: joined.clone(),
+            counted,
+        };
+        // A join keeps the order of rows only where the plan knows of one.
+        let base = (Arc::clone(&self.base), view(&self.base_columns, !self.joined.is_empty()));
         let joined = self
             .joined
             .iter()
-            .map(|join| (Arc::clone(&join.object), View::Select(join.columns.clone())));
+            .map(|join| (Arc::clone(&join.object), view(&join.columns, false)));
         std::iter::once(base).chain(joined).collect()
     }
 
