@@ -45,12 +45,14 @@ impl SqliteStore {
         let query = match export {
             None => sqlx::query_as(
                 "SELECT sequence, at, export, state, kind FROM events
-                 WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+                 INDEXED BY events_tenant WHERE tenant = ? AND sequence > ?
+                 ORDER BY sequence LIMIT ?",
             )
             .bind(&tenant.0),
             Some(export) => sqlx::query_as(
                 "SELECT sequence, at, export, state, kind FROM events
-                 WHERE export = ? AND tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+                 INDEXED BY events_export WHERE export = ? AND tenant = ? AND sequence > ?
+                 ORDER BY sequence LIMIT ?",
             )
             .bind(export.to_string())
             .bind(&tenant.0),

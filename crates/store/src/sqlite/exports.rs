@@ -107,9 +107,9 @@ fn bind_changing<'q>(query: Query<'q>, row: &'q Row) -> Query<'q> {
 pub(super) async fn count_active(connection: &mut SqliteConnection, like: &Export) -> Result<u32> {
     // Two counts, because each has an index of its own and their union has none.
     let count: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM exports
+        "SELECT (SELECT count(*) FROM exports INDEXED BY exports_queue
                  WHERE state = 'queued' AND tenant = ?1 AND dialect = ?2)
-              + (SELECT count(*) FROM exports
+              + (SELECT count(*) FROM exports INDEXED BY exports_running
                  WHERE state = 'running' AND tenant = ?1 AND dialect = ?2)",
     )
     .bind(&like.tenant.0)

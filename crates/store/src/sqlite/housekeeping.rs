@@ -47,8 +47,8 @@ impl SqliteStore {
 
     pub(super) async fn count_states(&self) -> Result<Vec<StateCount>> {
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT dialect, state, count(*) FROM exports GROUP BY dialect, state
-             ORDER BY dialect, state",
+            "SELECT dialect, state, count(*) FROM exports INDEXED BY exports_counts
+             GROUP BY dialect, state ORDER BY dialect, state",
         )
         .fetch_all(&self.readers)
         .await
@@ -64,7 +64,8 @@ impl SqliteStore {
 
 async fn expire(write: &mut Write, now: DateTime<Utc>, most: u32) -> Result<Vec<Export>> {
     let rows: Vec<Columns> = sqlx::query_as(select_exports!(
-        "WHERE state = 'completed' AND files_expire_at <= ? ORDER BY sequence LIMIT ?"
+        "INDEXED BY exports_files WHERE state = 'completed' AND files_expire_at <= ?
+         ORDER BY sequence LIMIT ?"
     ))
     .bind(millis(now))
     .bind(most)
@@ -82,7 +83,7 @@ async fn expire(write: &mut Write, now: DateTime<Utc>, most: u32) -> Result<Vec<
 
 async fn purge(write: &mut Write, now: DateTime<Utc>, most: u32) -> Result<Vec<Export>> {
     let over: Vec<i64> = sqlx::query_scalar(
-        "SELECT sequence FROM exports
+        "SELECT sequence FROM exports INDEXED BY exports_records
          WHERE record_expires_at <= ? AND state NOT IN ('queued', 'running')
          ORDER BY sequence LIMIT ?",
     )

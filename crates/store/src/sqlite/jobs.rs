@@ -41,7 +41,8 @@ impl SqliteStore {
     }
 
     pub(super) async fn list_exports(&self, filter: &ListFilter) -> Result<Vec<Export>> {
-        let mut query = QueryBuilder::<Sqlite>::new(select_exports!("WHERE tenant = "));
+        let mut query =
+            QueryBuilder::<Sqlite>::new(select_exports!("INDEXED BY exports_list WHERE tenant = "));
         query.push_bind(&filter.tenant.0);
         if let Some(dialect) = &filter.dialect {
             query.push(" AND dialect = ").push_bind(dialect);

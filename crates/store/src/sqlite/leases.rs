@@ -16,19 +16,23 @@ use crate::rows::{millis, not_before, to_json};
 /// The next export to run. `lanes` hops over the queue's index from one tenant and dialect to the
 /// next, so that its cost does not grow with the backlog; `heads` are their oldest exports that
 /// are due. A lane whose policy lets no more run waits as a whole, which keeps its order. Of the
-/// rest, the tenant that was served longest ago comes first, one that never was before all.
-const PICK: &str = "
+/// rest, the tenant that was served longest ago comes first, one that never was before all. The
+/// indexes are named because a planner without statistics may choose one that grows with the past.
+pub(super) const PICK: &str = "
 WITH RECURSIVE lanes (tenant, dialect) AS (
     SELECT tenant, dialect FROM (
-        SELECT tenant, dialect FROM exports WHERE state = 'queued'
+        SELECT tenant, dialect FROM exports INDEXED BY exports_queue WHERE state = 'queued'
         ORDER BY tenant, dialect LIMIT 1)
     UNION ALL
-    SELECT next.tenant, next.dialect FROM lanes JOIN exports AS next ON next.sequence = (
-        SELECT sequence FROM exports
-        WHERE state = 'queued' AND (tenant, dialect) > (lanes.tenant, lanes.dialect)
-        ORDER BY tenant, dialect LIMIT 1)
+    SELECT next.tenant, next.dialect FROM lanes JOIN exports AS next ON next.sequence = coalesce(
+        (SELECT sequence FROM exports INDEXED BY exports_queue
+         WHERE state = 'queued' AND tenant = lanes.tenant AND dialect > lanes.dialect
+         ORDER BY dialect LIMIT 1),
+        (SELECT sequence FROM exports INDEXED BY exports_queue
+         WHERE state = 'queued' AND tenant > lanes.tenant
+         ORDER BY tenant, dialect LIMIT 1))
 ), heads AS (
-    SELECT (SELECT sequence FROM exports AS e
+    SELECT (SELECT sequence FROM exports AS e INDEXED BY exports_queue
             WHERE e.state = 'queued' AND e.tenant = lanes.tenant AND e.dialect = lanes.dialect
               AND e.due_at <= ?
             ORDER BY e.sequence LIMIT 1) AS sequence
@@ -38,7 +42,7 @@ SELECT head.sequence FROM heads
 JOIN exports AS head ON head.sequence = heads.sequence
 LEFT JOIN servings ON servings.tenant = head.tenant
 WHERE head.running_max IS NULL OR head.running_max > (
-    SELECT count(*) FROM exports AS busy
+    SELECT count(*) FROM exports AS busy INDEXED BY exports_running
     WHERE busy.state = 'running' AND busy.tenant = head.tenant AND busy.dialect = head.dialect)
 ORDER BY coalesce(servings.turn, 0), head.sequence
 LIMIT 1";
@@ -245,11 +249,12 @@ async fn rescue(
     now: DateTime<Utc>,
     alive: Option<&[Incarnation]>,
 ) -> Result<u64> {
-    let rows: Vec<Columns> =
-        sqlx::query_as(select_exports!("WHERE state = 'running' ORDER BY sequence"))
-            .fetch_all(write.connection())
-            .await
-            .map_err(unavailable)?;
+    let rows: Vec<Columns> = sqlx::query_as(select_exports!(
+        "INDEXED BY exports_running WHERE state = 'running' ORDER BY sequence"
+    ))
+    .fetch_all(write.connection())
+    .await
+    .map_err(unavailable)?;
     let mut rescued = 0;
     for mut export in exports::read_sound(rows) {
         let is_lost = export.lease.as_ref().is_none_or(|lease| {

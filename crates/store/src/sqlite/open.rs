@@ -13,7 +13,7 @@ use super::schema;
 use crate::Error;
 
 /// How long a statement waits for another process's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
 /// Connections that read.
 const READERS: u32 = 4;
 /// How long a call waits for one of them.

@@ -1,4 +1,5 @@
-//! Commits whose answer is lost: what the caller is told is what happened.
+//! Commits whose answer is lost: what the caller is told is what happened. And what else only
+//! the inside can show: what a failure means, how a statement finds its rows.
 
 use chrono::TimeDelta;
 use outhaul_exports::export::{Export, Failure, Outcome};
@@ -116,4 +117,55 @@ async fn a_change_and_a_removal_are_looked_up() {
     store.plant(LoseAnswer);
     assert_eq!(store.remove(tenant, id, now).await.expect("it was committed"), changed);
     assert_eq!(store.stored(&export).await, None);
+}
+
+#[tokio::test]
+async fn a_locked_store_is_unavailable_and_heals() {
+    let (store, folder) = store().await;
+    let path = folder.path().join("store.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut other = sqlx::ConnectOptions::connect(&options).await.expect("the file is there");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("nobody writes");
+    is_unavailable(store.submit().await);
+    assert!(store.counts().await.expect("reading goes on").is_empty());
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("it was begun");
+    store.submit().await.expect("nobody else writes");
+}
+
+#[tokio::test]
+async fn what_may_pass_is_unavailable_and_the_rest_is_ours() {
+    let (store, _folder) = store().await;
+    let cases = [
+        ("DELETE FROM exports", "read-only"),
+        ("SELECT nonsense FROM exports", "internal"),
+        ("SELECT abs(-9223372036854775808)", "internal"),
+    ];
+    for (statement, word) in cases {
+        let error = sqlx::query(statement).execute(&store.readers).await;
+        let error = super::unavailable(error.expect_err("readers may not, or nobody can"));
+        assert!(error.public().contains(word), "{statement}: {error}");
+        // The cause is for the log, not for the customer.
+        assert!(!error.public().contains("nonsense") && error.chain().contains(": "), "{error:?}");
+    }
+    store.close().await;
+    assert!(store.counts().await.expect_err("it is closed").is_transient());
+}
+
+/// A statement that walks over all exports would become slower with every export there is.
+#[tokio::test]
+async fn the_pick_walks_over_indexes_alone() {
+    let (store, _folder) = store().await;
+    let explain = format!("EXPLAIN QUERY PLAN {}", super::leases::PICK);
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explain))
+        .bind(0)
+        .fetch_all(&store.readers)
+        .await
+        .expect("it is a statement");
+    let steps: Vec<_> = plan.into_iter().map(|(.., step)| step).collect();
+    let queue = steps.iter().filter(|step| step.contains("INDEX exports_queue")).count();
+    let running = steps.iter().filter(|step| step.contains("INDEX exports_running")).count();
+    assert_eq!((queue, running), (4, 1), "{steps:#?}");
+    // The one scan stops at its first row.
+    let walks = steps.iter().filter(|step| step.starts_with("SCAN exports")).count();
+    assert_eq!(walks, 1, "{steps:#?}");
 }

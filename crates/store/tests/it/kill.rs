@@ -10,6 +10,7 @@ use outhaul_exports::ExportId;
 use outhaul_exports::export::State;
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::ports::{Inserted, ListFilter};
+use outhaul_store::Store;
 
 use crate::samples::*;
 
@@ -27,13 +28,21 @@ async fn nothing_that_was_acknowledged_is_lost() -> anyhow::Result<()> {
     for round in 0..KILLS {
         // Very early, early and late in its life; the moment within a write is left to chance.
         let lines = 1 + (round * 37) % 83;
+        let mut fresh = HashMap::new();
         for line in run_and_kill(folder.path(), round, lines)? {
             let words: Vec<_> = line.split(' ').collect();
             let ["ack", id, state, key] = words[..] else { continue };
-            acknowledged.insert(id.parse::<ExportId>()?, (state.to_owned(), key.to_owned()));
+            fresh.insert(id.parse::<ExportId>()?, (state.to_owned(), key.to_owned()));
         }
-        check(folder.path(), &acknowledged).await?;
+        // The lock died with the process.
+        let store = open(folder.path()).await;
+        check_acknowledged(&store, &fresh).await?;
+        store.close().await;
+        acknowledged.extend(fresh);
     }
+    let store = open(folder.path()).await;
+    check_acknowledged(&store, &acknowledged).await?;
+    check_whole(&store).await?;
     let done = acknowledged.values().filter(|(state, _)| state == "completed").count();
     println!("{KILLS} kills, {} acknowledged, {done} of them completed", acknowledged.len());
     assert!(acknowledged.len() >= KILLS * 5 && done > KILLS, "too little was tried");
@@ -68,40 +77,40 @@ fn run_and_kill(folder: &Path, round: usize, lines: usize) -> anyhow::Result<Vec
     Ok(told)
 }
 
-async fn check(
-    folder: &Path,
+async fn check_acknowledged(
+    store: &Store,
     acknowledged: &HashMap<ExportId, (String, String)>,
 ) -> anyhow::Result<()> {
-    // The lock died with the process.
-    let store = open(folder).await;
-    let stores = Stores::over(&store);
     assert!(store.check().await?.is_empty());
+    let jobs = store.jobs();
     let acme = tenant("acme");
-    let alive = Incarnation::random();
-    stores.jobs.rescue(at(0), Some(&[alive])).await?;
     for (id, (state, key)) in acknowledged {
-        let export = stores.jobs.get(&acme, *id).await?;
+        let export = jobs.get(&acme, *id).await?;
         let export = export.unwrap_or_else(|| panic!("{id} was acknowledged and is lost"));
         assert_eq!(export.spec.label.as_ref(), Some(key));
         if state == "completed" {
             assert_eq!(export.state, State::Completed, "{id}");
             let file = export.manifest.as_ref().expect("it is completed").artifacts[0].id;
-            assert!(stores.jobs.artifact(&acme, file).await?.is_some());
+            assert!(jobs.artifact(&acme, file).await?.is_some());
         }
-        let again = stores.jobs.insert(with_key(free("acme", 0), key, "body")).await?;
-        assert!(matches!(&again, Inserted::Replayed(first) if first.id == *id), "{again:?}");
     }
-    // What was not acknowledged is whole too: with its key and its events.
-    for export in stores.jobs.list(&ListFilter { most: u32::MAX, ..all_of("acme") }).await? {
+    Ok(())
+}
+
+/// Every export, acknowledged or not, has its key and its events.
+async fn check_whole(store: &Store) -> anyhow::Result<()> {
+    let jobs = store.jobs();
+    let acme = tenant("acme");
+    jobs.rescue(at(0), Some(&[Incarnation::random()])).await?;
+    for export in jobs.list(&ListFilter { most: u32::MAX, ..all_of("acme") }).await? {
         assert_ne!(export.state, State::Running, "its process is dead");
         let key = export.spec.label.clone().expect("each has one");
-        let again = stores.jobs.insert(with_key(free("acme", 0), &key, "body")).await?;
+        let again = jobs.insert(with_key(free("acme", 0), &key, "body")).await?;
         assert!(matches!(&again, Inserted::Replayed(first) if first.id == export.id));
-        let events = stores.jobs.events(&acme, 0, Some(export.id), 100).await?;
+        let events = jobs.events(&acme, 0, Some(export.id), 100).await?;
         assert_eq!(events[0].kind, "submitted");
         assert_eq!(events.last().map(|event| event.state), Some(export.state));
     }
-    store.close().await;
     Ok(())
 }
 

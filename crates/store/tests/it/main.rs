@@ -1,5 +1,6 @@
 //! The store's tests: what every store must do, and what only one in a file can be asked.
 
+mod backlog;
 mod conformance;
 mod durability;
 mod kill;

@@ -399,13 +399,13 @@ fn plain<T: Plain>(answer: Result<T>) -> Result<T> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 32,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn both_stores_tell_the_same_story(steps in proptest::collection::vec(step(), 1..80)) {
+    fn both_stores_tell_the_same_story(steps in proptest::collection::vec(step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let mut world = World::new().await;
