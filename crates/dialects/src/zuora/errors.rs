@@ -192,9 +192,7 @@ impl From<Error> for Refusal {
             ErrorKind::Invalid { .. } | ErrorKind::Unsupported => Self::invalid(text),
             // Clients look for these two texts (tap-zuora and Estuary's connector).
             ErrorKind::UnknownObject { .. } => Self::invalid(format!("noSuchDataSource: {text}")),
-            ErrorKind::UnknownField { name } => {
-                Self::invalid(format!("There is no field named {name}: {text}"))
-            }
+            ErrorKind::UnknownField { .. } => Self::invalid(capitalised(text)),
             ErrorKind::NotFound | ErrorKind::Expired => Self::new(Trouble::NotFound, text),
             ErrorKind::Conflict => Self::new(Trouble::Conflict, text).retry_after(1),
             ErrorKind::KeyReused => Self::new(Trouble::KeyReused, text),
@@ -218,6 +216,12 @@ impl From<Error> for Refusal {
             }
         }
     }
+}
+
+/// With its first letter in upper case: clients compare "There is no field named X".
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// How long a client waits before it asks again for a place among the active exports.

@@ -14,7 +14,6 @@ pub mod door;
 pub mod errors;
 pub mod export;
 pub mod files;
-pub mod form;
 pub mod headers;
 pub mod limits;
 pub mod money;

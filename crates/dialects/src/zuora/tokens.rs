@@ -21,8 +21,9 @@ use serde_json::json;
 use super::auth::Attempt;
 use super::errors::{Refusal, Trouble, json_answer};
 use super::limits::Standing;
-use super::{AUDIENCE, Zuora, form};
+use super::{AUDIENCE, Zuora};
 use crate::kit::headers::{Authorization, authorization, single};
+use crate::kit::query::pairs;
 
 /// Bytes of the form.
 const FORM_BYTES_MAX: usize = 16 * 1024;
@@ -86,7 +87,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Pair, Refusal> {
     })?;
     let malformed = |text: &str| Refusal::new(Trouble::Malformed, text);
     let text = std::str::from_utf8(&body).map_err(|_| malformed("The form is not UTF-8"))?;
-    let pairs = form::pairs(text).ok_or_else(|| malformed("The form is not UTF-8"))?;
+    let pairs = pairs(text).map_err(|error| malformed(&error.to_string()))?;
     let field = |name: &str| {
         let mut values = pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {

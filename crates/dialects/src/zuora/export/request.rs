@@ -289,3 +289,75 @@ impl From<ZoqlError> for Refusal {
         Self::invalid(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use outhaul_exports::testing;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const ANY: Flags = Flags { reject_unknown_fields: false };
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[^\0]{0,20}".prop_map(Value::from),
+            prop::sample::select(vec![
+                "csv",
+                "HTML",
+                "Excel",
+                "true",
+                "False",
+                "EUR,USD",
+                "select * from Account",
+                "select Id, AchAccountNumber from PaymentMethod",
+                "select sum(Amount) from Invoice",
+            ])
+            .prop_map(Value::from),
+            Just(json!([])),
+            Just(json!({ "a": 1 })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Wanted::read(&bytes, ANY);
+        }
+
+        /// Whatever is accepted is whole: the echo reads back, and nothing sensitive is plain.
+        #[test]
+        fn what_is_accepted_is_sound(
+            values in prop::collection::vec(any_value(), SETTABLE.len()),
+            sealed in any::<bool>(),
+        ) {
+            let members = SETTABLE.iter().map(|key| (*key).to_owned()).zip(values);
+            let body = Value::Object(members.collect()).to_string();
+            let catalog = testing::catalog();
+            let mut tenant = testing::tenant("acme");
+            tenant.public_key = sealed.then(|| "age1key".to_owned());
+            let context = Context {
+                catalog: &catalog,
+                tenant: &tenant,
+                literal_zone: Tz::UTC,
+                now: testing::noon(),
+                rates: None,
+            };
+            let read = Wanted::read(body.as_bytes(), ANY);
+            let Ok(wanted) = read else { return Ok(()) };
+            let Ok((spec, echo)) = wanted.clone().into_spec(&context) else { return Ok(()) };
+            prop_assert_eq!(Wanted::deserialize(&echo).ok(), Some(wanted.clone()));
+            prop_assert_eq!(spec.sealing_key.is_some(), wanted.encrypted);
+            let Query::Select(select) = &spec.queries[0].query else {
+                return Err(TestCaseError::fail("Export ZOQL becomes a neutral query"));
+            };
+            prop_assert!(select.check(&catalog).is_ok());
+            let unsealed = if wanted.encrypted { Protection::Masked } else { Protection::Sealed };
+            prop_assert!(select.columns.iter().all(|column| column.protection != unsealed));
+        }
+    }
+}

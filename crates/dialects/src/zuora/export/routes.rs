@@ -20,9 +20,10 @@ use super::request::{self, Context, Flags};
 use super::response::{Fields, record};
 use crate::kit::body::{self, BodyError};
 use crate::kit::headers::{idempotency_key, single};
+use crate::kit::query::pairs;
 use crate::zuora::errors::{Refusal, Trouble, json_answer};
 use crate::zuora::headers::{literal_zone, meaning};
-use crate::zuora::{Zuora, describe, door, files, form, tokens};
+use crate::zuora::{Zuora, describe, door, files, tokens};
 
 /// The path of exports.
 const EXPORTS: &str = "/v1/object/export";
@@ -151,12 +152,12 @@ impl From<BodyError> for Refusal {
     }
 }
 
-/// The values of one parameter of the query, in order.
+/// The values of one parameter of the path, in order.
 ///
 /// # Errors
-/// `Malformed` when the query is not UTF-8.
+/// `Malformed` for a query string that cannot be decoded.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> Result<Vec<String>, Refusal> {
-    let pairs = form::pairs(query.unwrap_or_default())
-        .ok_or_else(|| Refusal::new(Trouble::Malformed, "The query of the path is not UTF-8"))?;
+    let pairs = pairs(query.unwrap_or_default())
+        .map_err(|error| Refusal::new(Trouble::Malformed, error.to_string()))?;
     Ok(pairs.into_iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect())
 }

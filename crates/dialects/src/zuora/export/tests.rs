@@ -4,5 +4,6 @@
 mod bad_input;
 mod life;
 mod matrix;
+mod openapi;
 mod server;
 mod wire;
