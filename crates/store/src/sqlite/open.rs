@@ -63,11 +63,7 @@ pub(super) async fn connect(
     upgrade: Upgrade,
 ) -> Result<(SqliteConnectOptions, SqliteConnection), Error> {
     refuse_network(path)?;
-    let file = private_file(path).map_err(file_error("open", path))?;
-    // SQLite gives its log the permissions of the file.
-    file.set_permissions(Permissions::from_mode(0o600))
-        .map_err(file_error("restrict access to", path))?;
-    drop(file);
+    create_private(path)?;
     let options = options(path);
     let database = |source| Error::Database { path: path.to_owned(), source };
     // What the file is must be known before any setting is written to it.
@@ -122,6 +118,19 @@ fn not_ours(path: &Path, source: sqlx::Error) -> Error {
 
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Makes the file its owner's alone; SQLite gives its log the same permissions. A file that is
+/// there is not opened for it: closing it again would end the locks that this process has on it.
+fn create_private(path: &Path) -> Result<(), Error> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))
+                .map_err(file_error("restrict access to", path))
+        }
+        Err(error) => Err(file_error("create", path)(error)),
+    }
 }
 
 fn folder(path: &Path) -> &Path {
