@@ -74,11 +74,23 @@ impl DataFusionEngine {
         }
         Ok(Self { catalog, sources, clock })
     }
+
+    /// Over one opened source, which every object of the catalog names.
+    pub(crate) fn over(catalog: Arc<Catalog>, name: &str, source: Arc<dyn Source>) -> Self {
+        let sources = HashMap::from([(name.to_owned(), source)]);
+        Self { catalog, sources, clock: Arc::new(SystemClock) }
+    }
 }
 
 #[async_trait]
 impl Engine for DataFusionEngine {
     async fn begin(&self, scope: &TenantScope, limits: &RunLimits) -> Result<Box<dyn Snapshot>> {
+        Ok(Box::new(Moment(Arc::new(self.moment(scope, limits).await?))))
+    }
+}
+
+impl DataFusionEngine {
+    pub(crate) async fn moment(&self, scope: &TenantScope, limits: &RunLimits) -> Result<Inner> {
         let taken_at = self.clock.now();
         let mut tables: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for object in self.catalog.objects() {

@@ -23,6 +23,7 @@ mod error;
 mod exact;
 mod functions;
 mod guard;
+mod own;
 mod plan;
 mod read;
 mod session;
@@ -33,3 +34,4 @@ mod stream;
 mod tests;
 
 pub use engine::DataFusionEngine;
+pub use own::OwnSource;
