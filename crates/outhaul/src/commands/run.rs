@@ -1,15 +1,345 @@
-//! `outhaul run`.
+//! `outhaul run`: one export straight from a source to a file or standard output, in this process,
+//! by the same engine, encoders and packing as in a server.
+//!
+//! It reads for the owner of the data, so there are no tenants; a server cannot be made to do so.
 
-use clap::Args;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, anyhow, bail};
+use clap::{ArgGroup, Args};
+use futures::StreamExt as _;
+use indicatif::ProgressBar;
+use outhaul_engine::OwnSource;
+use outhaul_exports::catalog::{Catalog, FieldType};
+use outhaul_exports::flow::RowStream;
+use outhaul_exports::ports::{Engine as _, RunLimits};
+use outhaul_exports::query::{Column, Expr, OrderBy, Protection, Query, Select};
+use outhaul_exports::spec::FormatChoice;
+use outhaul_formats::pack::EntryName;
+use outhaul_formats::{Entry, Packing, Pipeline, PipelineOptions, Report};
+use outhaul_worker::formats::chosen;
+use tokio::sync::mpsc;
+
+use crate::cli::Pack;
+use crate::config::size::{Size, human};
+use crate::exit::{Code, Exit};
+use crate::{progress, sources};
+
+/// Batches between the engine and the encoders.
+const BATCHES_WAITING: usize = 4;
+/// Bytes that are written to the output together.
+const OUTPUT_BYTES: usize = 1 << 20;
 
 /// Its options.
 #[derive(Debug, Args)]
-pub struct Options {}
+#[command(
+    group = ArgGroup::new("what").required(true).args(["object", "sql"]),
+    after_help = "Tables are named by their file's name without its ending.\n\nExamples:\n  outhaul run --source lineitem.parquet --object lineitem --format csv --pack gzip --output lineitem.csv.gz\n  outhaul run --source data/ --sql 'select \"Currency\", count(*) from \"Invoice\" group by 1' --output -\n  outhaul run --source orders.csv --object orders --fields id,total --where 'total > 100' --format xlsx --output orders.xlsx"
+)]
+pub struct Options {
+    /// A folder of files, one file, or the address of an object store.
+    #[arg(long, value_name = "URL")]
+    source: String,
+    /// The table whose rows are exported.
+    #[arg(long, value_name = "NAME")]
+    object: Option<String>,
+    /// Fields, in order; all when absent.
+    #[arg(long, value_delimiter = ',', requires = "object")]
+    fields: Vec<String>,
+    /// Which rows, as an SQL expression.
+    #[arg(long = "where", value_name = "TEXT", requires = "object")]
+    filter: Option<String>,
+    /// In which order: fields, each with `-` before it for the greatest first.
+    #[arg(long, value_delimiter = ',', requires = "object", allow_hyphen_values = true)]
+    order_by: Vec<String>,
+    /// The most rows.
+    #[arg(long, requires = "object")]
+    limit: Option<u64>,
+    /// One SELECT statement over the tables.
+    #[arg(long, value_name = "TEXT")]
+    sql: Option<String>,
+    /// The format: csv, html, xlsx.
+    #[arg(long, default_value = "csv")]
+    format: String,
+    /// An option of the format, such as `delimiter=";"`; a value is JSON, or else a text.
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    options: Vec<String>,
+    /// What stands for a missing value.
+    #[arg(long, default_value = "")]
+    null: String,
+    /// How the file is packed.
+    #[arg(long, default_value = "none")]
+    pack: Pack,
+    /// The file; it appears when it is whole. `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: String,
+    /// Memory of the query's operators; past it they spill to disk.
+    #[arg(long, default_value = "128 MiB")]
+    memory: Size,
+    /// Folder for spill files.
+    #[arg(long, value_name = "DIR")]
+    spill_dir: Option<PathBuf>,
+    /// Threads that work; the machine's processors when absent.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// No progress bar, no last words.
+    #[arg(long, short)]
+    quiet: bool,
+}
 
 /// Runs it.
 ///
 /// # Errors
-/// When the export fails.
-pub async fn run(_options: Options) -> anyhow::Result<()> {
+/// When the source cannot be read, the query is wrong, or the output cannot be written.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let output = Output::open(&options.output)?;
+    let pipeline = pipeline_options(&options)?;
+    let spill = Spill::new(options.spill_dir.as_deref())?;
+    let limits = RunLimits {
+        memory_bytes: options.memory.0,
+        spill_bytes: u64::MAX,
+        spill_dir: spill.0.clone(),
+        threads: pipeline.threads,
+    };
+    let config = sources::files("source", &options.source)?;
+    let own = OwnSource::open(&config)
+        .await
+        .with_context(|| format!("cannot read {}", options.source))?;
+    let query = query(&options, &own.catalog)?;
+    let moment = own.engine.begin(&own.scope, &limits).await?;
+    let rows = moment.open(&query).await?;
+
+    let bar = match options.quiet {
+        true => ProgressBar::hidden(),
+        false => progress::rows(rows.estimated_rows),
+    };
+    let entry = Entry {
+        name: entry_name(&options, pipeline.format.extension())?,
+        schema: rows.schema.clone(),
+        sealing: None,
+    };
+    let done = tokio::select! {
+        done = export(rows, pipeline.clone(), entry, &output, &bar) => done,
+        _ = tokio::signal::ctrl_c() => {
+            Err(Exit::new(Code::Interrupted, "interrupted; nothing was written").into())
+        }
+    };
+    pipeline.cancel.store(true, Ordering::Relaxed);
+    bar.finish_and_clear();
+    let report = done?;
+    output.finish()?;
+    if !options.quiet {
+        say(&report, bar.elapsed());
+    }
     Ok(())
+}
+
+/// Reads, encodes and writes at the same time.
+async fn export(
+    mut rows: RowStream,
+    pipeline: PipelineOptions,
+    entry: Entry,
+    output: &Output,
+    bar: &ProgressBar,
+) -> anyhow::Result<Report> {
+    let (sender, mut receiver) = mpsc::channel(BATCHES_WAITING);
+    let sink = output.sink()?;
+    let mut pipeline = Pipeline::new(pipeline, sink)?;
+    let progress = pipeline.progress();
+    let encoding = tokio::task::spawn_blocking(move || {
+        pipeline.begin(entry)?;
+        while let Some(batch) = receiver.blocking_recv() {
+            match batch {
+                Some(batch) => pipeline.push(batch)?,
+                None => return pipeline.finish(),
+            }
+        }
+        // The reader failed, and says why itself.
+        Err(outhaul_formats::Error::Cancelled)
+    });
+    let mut read = 0;
+    while let Some(batch) = rows.batches.next().await {
+        let batch = batch?;
+        read += batch.num_rows() as u64;
+        bar.set_position(read);
+        bar.set_message(human(progress.bytes()));
+        if sender.send(Some(batch)).await.is_err() {
+            break;
+        }
+    }
+    // When the encoder is gone already, its own error says why.
+    sender.send(None).await.ok();
+    let report = encoding.await.context("encoding broke down")??;
+    if report.rows != read {
+        bail!("{read} rows were read and {} encoded; nothing was written", report.rows);
+    }
+    Ok(report)
+}
+
+fn say(report: &Report, took: std::time::Duration) {
+    for entry in &report.entries {
+        for warning in &entry.warnings {
+            eprintln!("warning: {} ({} times)", warning.kind.sentence(), warning.count);
+        }
+    }
+    let seconds = took.as_secs_f64();
+    eprintln!(
+        "{} rows, {} in {seconds:.1} s ({:.0} rows a second)",
+        report.rows,
+        human(report.bytes_written),
+        report.rows as f64 / seconds.max(0.001),
+    );
+}
+
+fn pipeline_options(options: &Options) -> anyhow::Result<PipelineOptions> {
+    let mut choice = FormatChoice::plain(options.format.clone());
+    choice.values.null.clone_from(&options.null);
+    for option in &options.options {
+        let wrong = || Exit::new(Code::Usage, format!("--option {option}: write KEY=VALUE"));
+        let (key, value) = option.split_once('=').ok_or_else(wrong)?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        choice.options.insert(key.to_owned(), value);
+    }
+    let (format, format_options) = chosen(&choice)?;
+    let default = PipelineOptions::new(format);
+    Ok(PipelineOptions {
+        options: format_options,
+        packing: match options.pack {
+            Pack::None => Packing::None,
+            Pack::Gzip => Packing::Gzip,
+            Pack::Zip => Packing::Zip,
+        },
+        threads: options.threads.unwrap_or(default.threads).max(1),
+        cancel: Arc::new(AtomicBool::new(false)),
+        ..default
+    })
+}
+
+fn query(options: &Options, catalog: &Catalog) -> anyhow::Result<Query> {
+    if let Some(sql) = &options.sql {
+        return Ok(Query::Sql { text: sql.clone() });
+    }
+    let name = options.object.as_deref().ok_or_else(|| anyhow!("say --object or --sql"))?;
+    let object = catalog.require(name)?;
+    let names: Vec<&str> = match options.fields.is_empty() {
+        true => object.fields.iter().map(|field| field.name.as_str()).collect(),
+        false => options.fields.iter().map(|field| field.trim()).collect(),
+    };
+    let mut select = Select::of(object.name.clone());
+    for name in names {
+        let field = object.require_field(name)?;
+        select.columns.push(Column {
+            label: field.name.clone(),
+            expr: Expr::own(field.name.clone()),
+            protection: Protection::Plain,
+        });
+    }
+    for key in &options.order_by {
+        let (name, descending) = match key.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (key.as_str(), false),
+        };
+        let field = object.require_field(name)?;
+        if matches!(field.field_type, FieldType::Json | FieldType::Binary) {
+            bail!("{name} cannot be ordered by");
+        }
+        select.order_by.push(OrderBy { expr: Expr::own(field.name.clone()), descending });
+    }
+    select.where_sql.clone_from(&options.filter);
+    select.limit = options.limit;
+    Ok(Query::Select(Box::new(select)))
+}
+
+/// The file's name inside an archive: that of the output without the packing's ending.
+fn entry_name(options: &Options, extension: &str) -> anyhow::Result<EntryName> {
+    let named = Path::new(&options.output).file_name().map(|name| name.to_string_lossy());
+    let named = named.filter(|_| options.output != "-");
+    let stem = named.as_deref().map_or("export", |name| name.split('.').next().unwrap_or(name));
+    let stem = if stem.is_empty() { "export" } else { stem };
+    Ok(EntryName::new(&format!("{stem}.{extension}"))?)
+}
+
+/// Where the bytes go.
+enum Output {
+    Stdout,
+    /// A file that gets its name when it is whole; until then it is removed when this is dropped.
+    File {
+        part: PathBuf,
+        path: PathBuf,
+        done: std::cell::Cell<bool>,
+    },
+}
+
+impl Output {
+    fn open(name: &str) -> anyhow::Result<Self> {
+        if name == "-" {
+            if io::stdout().is_terminal() {
+                tracing::debug!("the export goes to a terminal");
+            }
+            return Ok(Self::Stdout);
+        }
+        let path = PathBuf::from(name);
+        if path.is_dir() {
+            let text = format!("{name} is a folder: name a file in it");
+            return Err(Exit::new(Code::Usage, text).into());
+        }
+        let mut part = path.as_os_str().to_owned();
+        part.push(format!(".{}.part", std::process::id()));
+        Ok(Self::File { part: part.into(), path, done: false.into() })
+    }
+
+    fn sink(&self) -> anyhow::Result<Box<dyn Write + Send>> {
+        match self {
+            Self::Stdout => Ok(Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, io::stdout()))),
+            Self::File { part, .. } => {
+                let file = File::create_new(part)
+                    .with_context(|| format!("cannot write {}", part.display()))?;
+                Ok(Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file)))
+            }
+        }
+    }
+
+    fn finish(&self) -> anyhow::Result<()> {
+        let Self::File { part, path, done } = self else { return Ok(()) };
+        let finish = || {
+            File::open(part)?.sync_all()?;
+            std::fs::rename(part, path)
+        };
+        finish().with_context(|| format!("cannot write {}", path.display()))?;
+        done.set(true);
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Self::File { part, done, .. } = self
+            && !done.get()
+        {
+            std::fs::remove_file(part).ok();
+        }
+    }
+}
+
+/// The folder for spill files, for this run alone.
+struct Spill(PathBuf);
+
+impl Spill {
+    fn new(folder: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+        let own = folder.join(format!("outhaul-run-{}", outhaul_exports::id::secret(8)));
+        std::fs::create_dir_all(&own)
+            .with_context(|| format!("cannot make the folder {}", own.display()))?;
+        Ok(Self(own))
+    }
+}
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
 }

@@ -136,7 +136,10 @@ impl Folder {
         let items = World::of(rows).rows_of(Owner::Acme);
         let (folder, demo) = (self.0.display(), self.0.join("demo.json"));
         let demo = demo.display();
+        let program = std::env::current_exe();
+        let program = program.map_or("outhaul".to_owned(), |path| path.display().to_string());
         let mut text = String::new();
+        // Writing to a text cannot fail.
         let _ = write!(
             text,
             r#"
@@ -154,7 +157,7 @@ Export acme's accounts through our own API:
 
 The same with this program, with a progress bar, saved and checked:
 
-  outhaul exports create --demo {demo} --object InvoiceItem --pack gzip --output items.csv.gz
+  {program} exports create --demo {demo} --object InvoiceItem --pack gzip --output items.csv.gz
 
 As a client of Zuora's Object Export would:
 
@@ -216,6 +219,10 @@ url = "data"
 
 [catalog]
 file = "catalog.toml"
+
+[dialects.zuora_export.rates]
+base = "USD"
+table = {{ EUR = "0.92", GBP = "0.79" }}
 {}"#,
         tenants.concat()
     )

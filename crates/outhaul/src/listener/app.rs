@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
@@ -103,6 +104,7 @@ impl App {
             wanted: self.logs,
         };
         request.extensions_mut().insert(request_id.clone());
+        request.extensions_mut().insert(ConnectInfo(peer));
         let answered = AssertUnwindSafe(self.dispatch(route, request)).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| {
             metrics::counter!("outhaul_http_panics_total").increment(1);
@@ -120,7 +122,7 @@ impl App {
             line.path = (*path).to_owned();
         }
         line.status = response.status().as_u16();
-        response.map(|body| LoggedBody::new(body, line, flight))
+        LoggedBody::of(response, line, flight)
     }
 
     async fn dispatch(&self, route: Option<&Route>, request: Request<Body>) -> Response {

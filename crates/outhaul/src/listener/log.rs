@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::flights::Flight;
@@ -48,15 +49,21 @@ pub struct LoggedBody {
     inner: Body,
     line: Line,
     bytes: u64,
+    /// How many there are to be, where the answer's head says so; nobody reads on after them.
+    expected: Option<u64>,
     whole: bool,
     _flight: Flight,
 }
 
 impl LoggedBody {
     /// The body of an answer to the request of `line`.
-    pub fn new(inner: Body, line: Line, flight: Flight) -> Self {
-        let whole = inner.is_end_stream();
-        Self { inner, line, bytes: 0, whole, _flight: flight }
+    pub fn of(answer: Response<Body>, line: Line, flight: Flight) -> Response<Self> {
+        let length = answer.headers().get(CONTENT_LENGTH);
+        let expected = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        answer.map(|inner| {
+            let whole = inner.is_end_stream() || line.method == Method::HEAD;
+            Self { inner, line, bytes: 0, expected, whole, _flight: flight }
+        })
     }
 }
 
@@ -73,7 +80,7 @@ impl http_body::Body for LoggedBody {
             match next {
                 Some(Ok(frame)) => {
                     self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                    self.whole = self.inner.is_end_stream();
+                    self.whole = self.inner.is_end_stream() || self.expected == Some(self.bytes);
                 }
                 Some(Err(error)) => tracing::warn!(
                     request = self.line.request,
