@@ -71,8 +71,7 @@ async fn foreign_deleted_and_malformed_ids_answer_as_unknown_ones() {
                 let answer = ask(&server, role, method, &path.replace("{}", id)).await;
                 assert_eq!(said(&answer), said(&unknown), "{role} {method} {path} {id}");
                 let names = |a: &Answer| {
-                    let mut names: Vec<_> =
-                        a.headers.keys().cloned().map(|n| n.to_string()).collect();
+                    let mut names: Vec<_> = a.headers.keys().map(ToString::to_string).collect();
                     names.sort();
                     names
                 };

@@ -141,7 +141,7 @@ impl<'a> Talk<'a> {
         let head: Vec<&String> = rest.iter().take_while(|line| !line.is_empty()).collect();
         for line in &head {
             let (name, value) = line.split_once(": ").ok_or("a header has a name and a value")?;
-            let there = found.headers.get(&name.to_ascii_lowercase());
+            let there = found.headers.get(name.to_ascii_lowercase());
             let text = there.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
             match text {
                 None if value == "-" => {}
