@@ -21,7 +21,7 @@ async fn tap_zuora_discovers_and_syncs_every_object() -> anyhow::Result<()> {
         "password": secret("api_secret_access_key"),
         "sandbox": "true",
         "european": "true",
-        "start_date": "2000-01-01T00:00:00Z",
+        "start_date": "2021-07-01T00:00:00Z",
     });
     std::fs::write(&config, settings.to_string())?;
     let catalog = folder.path().join("catalog.json");

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clients;
+mod disks;
 mod kills;
 mod limits;
 mod values;

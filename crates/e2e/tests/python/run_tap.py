@@ -12,5 +12,5 @@ tap_zuora.client.URLS = {
     region: [base] if isinstance(urls, list) else base
     for region, urls in tap_zuora.client.URLS.items()
 }
-tap_zuora.sync.DEFAULT_POLL_INTERVAL = 1
+tap_zuora.sync.DEFAULT_POLL_INTERVAL = 0.05
 sys.exit(tap_zuora.main())
