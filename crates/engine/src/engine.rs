@@ -106,14 +106,14 @@ impl DataFusionEngine {
         }
         let run = Run::new(limits, pinned.values().filter_map(|p| p.store()).collect())?;
         let guarantee = guarantees.into_iter().collect::<Vec<_>>().join("; ");
-        Ok(Box::new(Moment(Arc::new(Inner {
+        Ok(Inner {
             catalog: Arc::clone(&self.catalog),
             scope: scope.clone(),
             pinned,
             tables: tokio::sync::Mutex::new(HashMap::new()),
             run,
             note: SnapshotNote { taken_at, guarantee },
-        }))))
+        })
     }
 }
 
