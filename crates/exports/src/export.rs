@@ -15,9 +15,12 @@
 //! so that of two that race, one wins and the other is refused. Cancelling a running export is a
 //! request that its worker sees with the next heartbeat.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::after;
 use crate::lease::{Incarnation, Lease, LeaseToken};
 use crate::limits;
 use crate::manifest::{Manifest, Warning};
@@ -246,7 +249,8 @@ impl Export {
     pub fn finish(&mut self, outcome: Outcome, now: DateTime<Utc>) {
         match outcome {
             Outcome::Completed { manifest, warnings, progress } => {
-                self.files_expire_at = Some(now + seconds(self.policy.file_kept_secs));
+                let kept = Duration::from_secs(self.policy.file_kept_secs);
+                self.files_expire_at = Some(after(now, kept));
                 self.manifest = Some(manifest);
                 self.warnings = warnings;
                 self.progress = progress;
@@ -262,7 +266,7 @@ impl Export {
                 }
                 let pause = retry_pause(self.tally.errors);
                 self.failure = Some(failure);
-                self.requeue(Some(now + pause), now);
+                self.requeue(Some(after(now, pause)), now);
             }
             Outcome::Crashed(failure) => {
                 self.tally.crashes += 1;
@@ -377,14 +381,9 @@ impl Export {
 }
 
 /// The pause doubles with each error, up to a limit.
-fn retry_pause(errors: u32) -> TimeDelta {
+fn retry_pause(errors: u32) -> Duration {
     let doubled = limits::RETRY_PAUSE * 2u32.saturating_pow(errors.saturating_sub(1).min(16));
-    let pause = doubled.min(limits::RETRY_PAUSE_MAX);
-    TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX)
-}
-
-fn seconds(n: u64) -> TimeDelta {
-    i64::try_from(n).ok().and_then(TimeDelta::try_seconds).unwrap_or(TimeDelta::MAX)
+    doubled.min(limits::RETRY_PAUSE_MAX)
 }
 
 #[cfg(all(test, feature = "testing"))]

@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use super::Exports;
 use crate::access::{AccessToken, Credential, CredentialKind, sha256_hex};
+use crate::clock::after;
 use crate::principal::{Principal, TenantScope};
 use crate::{Error, Result, id};
 
@@ -88,12 +87,11 @@ impl Exports {
         let shown = Presented::Pair { kind, public, secret };
         let principal = self.authenticate(audience, shown).await?;
         let token = id::secret(16);
-        let life = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
         let stored = AccessToken {
             hash: sha256_hex(&token),
             audience: audience.to_owned(),
             credential: (kind, public.to_owned()),
-            expires_at: self.now() + life,
+            expires_at: after(self.now(), ttl),
         };
         self.parts.access.add_token(&stored).await?;
         Ok(Grant { token, expires_in: ttl.as_secs(), principal })

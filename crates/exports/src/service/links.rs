@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Download, Exports, require};
 use crate::access::{Link, sha256_hex};
+use crate::clock::after;
 use crate::principal::{Principal, Role};
 use crate::{ArtifactId, Error, Result, id, limits};
 
@@ -115,7 +116,7 @@ impl Exports {
             let text = format!("a link lives 1 to {} seconds", limits::LINK_TTL_MAX.as_secs());
             return Err(Error::invalid("ttl", text));
         }
-        let end = self.now() + TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
+        let end = after(self.now(), ttl);
         Ok(file.export.files_expire_at.map_or(end, |gone| end.min(gone)))
     }
 }

@@ -1,9 +1,11 @@
 //! Create an export: check it, then accept it in one transaction.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::{Exports, require};
+use crate::clock::after;
 use crate::export::{Export, Progress, State, Tally};
 use crate::ports::{Idempotency, Inserted, NewExport};
 use crate::principal::{Principal, Role};
@@ -63,12 +65,11 @@ impl Exports {
             return self.accept(who, request, None).await;
         };
         let scope = format!("{}\n{}\n{}", who.tenant, request.dialect, key.place);
-        let ttl = TimeDelta::from_std(limits::IDEMPOTENCY_KEY_KEPT).unwrap_or(TimeDelta::MAX);
         let idempotency = Idempotency {
             scope: scope.clone(),
             key: key.key.clone(),
             fingerprint: key.fingerprint.clone(),
-            expires_at: self.now() + ttl,
+            expires_at: after(self.now(), limits::IDEMPOTENCY_KEY_KEPT),
         };
         let _flight = InFlight::begin(self, (scope, key.key.clone()))?;
         self.accept(who, request, Some(idempotency)).await
@@ -84,7 +85,7 @@ impl Exports {
         let most = usize::try_from(policy.queries_max).unwrap_or(usize::MAX);
         self.check_spec(who, &request.spec, most.min(limits::QUERIES_MAX)).await?;
         let now = self.now();
-        let kept = i64::try_from(policy.record_kept_secs).ok().and_then(TimeDelta::try_seconds);
+        let kept = Duration::from_secs(policy.record_kept_secs);
         let export = Export {
             id: ExportId::new(now),
             dialect: request.dialect,
@@ -108,7 +109,7 @@ impl Exports {
             started_at: None,
             finished_at: None,
             files_expire_at: None,
-            record_expires_at: now + kept.unwrap_or(TimeDelta::MAX),
+            record_expires_at: after(now, kept),
         };
         match self.parts.jobs.insert(NewExport { export, idempotency }).await? {
             Inserted::New(export) => Ok(export),
