@@ -166,7 +166,8 @@ mod tests {
         };
         let malformed = Err(HeaderError::Malformed(header::AUTHORIZATION));
         let long = [b"Bearer ".as_slice(), &[b'a'; 64 * 1024]].concat();
-        let cases: &[(&[&[u8]], Result<Option<Authorization>, HeaderError>)] = &[
+        type Read<'a> = Result<Option<Authorization<'a>>, HeaderError>;
+        let cases: &[(&[&[u8]], Read)] = &[
             (&[], Ok(None)),
             (&[b"Bearer abc"], Ok(Some(Authorization::Bearer("abc")))),
             (&[b"bEARER  abc "], Ok(Some(Authorization::Bearer("abc")))),
@@ -205,7 +206,7 @@ mod tests {
             ("text/plain", typed.clone()),
             ("multipart/form-data; boundary=x", typed.clone()),
             ("application/x-www-form-urlencoded", typed.clone()),
-            ("", typed.clone()),
+            ("", typed),
         ];
         for (value, expected) in cases {
             let headers = map(&header::CONTENT_TYPE, &[value.as_bytes()]);

@@ -326,10 +326,20 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Middleware: writes the bodies of problems, and what every answer carries.
+/// Bytes of a path with its query string; a whole page of exports could be named in fewer.
+const URI_BYTES_MAX: usize = 8 * 1024;
+
+/// Middleware: refuses addresses that are too long, writes the bodies of problems, and adds what
+/// every answer carries.
 pub async fn render(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let mut response = if length > URI_BYTES_MAX {
+        let detail = format!("the address has more than {URI_BYTES_MAX} bytes");
+        Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail).into_response()
+    } else {
+        next.run(request).await
+    };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let body = problem.body(id.map(|id| id.0).unwrap_or_default());
         // Cannot fail because every member is a text or a number.

@@ -168,14 +168,12 @@ impl Feed {
         match export {
             Some(Ok(export)) if all => self.show(&export),
             // It was deleted: the events have said so, or it was purged with them.
-            Some(Err(error)) if matches!(error.kind(), ErrorKind::NotFound) => {
-                if all {
-                    let gone = serde_json::json!({ "state": "removed" });
-                    self.ready.push_back(frame(None, "end", &gone));
-                    self.over = true;
-                }
+            Some(Err(error)) if all && matches!(error.kind(), ErrorKind::NotFound) => {
+                let gone = serde_json::json!({ "state": "removed" });
+                self.ready.push_back(frame(None, "end", &gone));
+                self.over = true;
             }
-            Some(Err(error)) => return Err(error),
+            Some(Err(error)) if !matches!(error.kind(), ErrorKind::NotFound) => return Err(error),
             _ => {}
         }
         Ok(())

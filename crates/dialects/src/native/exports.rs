@@ -69,7 +69,11 @@ fn member(part: &str, only_one: bool) -> Option<String> {
         }
         "where" | "query" | "queries.name" => Some("/queries".to_owned()),
         "Idempotency-Key" => Some(part.to_owned()),
-        part => Some(format!("/{}", part.replace('.', "/"))),
+        part => {
+            // The format's options and values stand beside it here.
+            let part = part.strip_prefix("format.").unwrap_or(part);
+            Some(format!("/{}", part.replace('.', "/")))
+        }
     }
 }
 

@@ -117,7 +117,7 @@ pub struct ValuesRequest {
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     pub zone: Option<Tz>,
     /// How a moment's offset is written: `colon` (`Z`, `+02:00`; the default), `colon_always`,
-    /// `plain` (`+0200`), `none`.
+    /// `plain` (`+0200`).
     #[schema(value_type = Option<String>)]
     pub offset: Option<OffsetStyle>,
     /// Digits behind the second: `as_needed` (the default), `seconds`, `millis`.
@@ -148,7 +148,6 @@ const OFFSETS: &[(&str, OffsetStyle)] = &[
     ("colon", OffsetStyle::Colon),
     ("colon_always", OffsetStyle::ColonAlways),
     ("plain", OffsetStyle::Plain),
-    ("none", OffsetStyle::None),
 ];
 const FRACTIONS: &[(&str, FractionStyle)] = &[
     ("as_needed", FractionStyle::AsNeeded),

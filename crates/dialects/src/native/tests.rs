@@ -1,6 +1,8 @@
 //! The real router over a store in memory and a clock that stands still.
 
+mod bad_input;
 mod events;
+mod idempotency;
 mod links;
 mod matrix;
 mod wire;

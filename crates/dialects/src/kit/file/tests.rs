@@ -130,7 +130,8 @@ async fn text_is_packed_on_the_way_where_that_is_allowed() {
     let (short_world, short) = published("a.csv", "text/csv", b"Id\n1\n").await;
     let gzip = (header::ACCEPT_ENCODING, "gzip");
     let range = (header::RANGE, "bytes=0-9");
-    let cases: &[(&World, &Download, &[(HeaderName, &str)], bool)] = &[
+    type Headers<'a> = &'a [(HeaderName, &'a str)];
+    let cases: &[(&World, &Download, Headers, bool)] = &[
         (&world, &csv, std::slice::from_ref(&gzip), true),
         (&world, &csv, &[], false),
         (&world, &csv, &[(header::ACCEPT_ENCODING, "gzip;q=0")], false),
