@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use outhaul_exports::catalog::{Catalog, Object};
+use outhaul_exports::catalog::{Catalog, FieldType, Object};
 use outhaul_exports::query::{Aggregate, Column, Expr, Path, Protection, Select};
 
 use super::config::Rates;
@@ -81,7 +81,8 @@ impl RateTable {
 /// Adds the converted columns to a query.
 ///
 /// # Errors
-/// `Invalid` for an amount that cannot be converted: a sensitive one, or one that is grouped by.
+/// `Invalid` for an amount that cannot be converted: one that is sensitive, a binary floating
+/// point number, or grouped by.
 pub fn convert(
     select: &mut Select,
     catalog: &Catalog,
@@ -116,6 +117,7 @@ struct Money {
     amount: Path,
     currency: Path,
     sensitive: bool,
+    exact: bool,
     aggregate: Option<(Aggregate, bool)>,
 }
 
@@ -141,6 +143,7 @@ impl Money {
             amount: path.clone(),
             currency: Path { relations: path.relations.clone(), field: currency },
             sensitive: field.sensitive,
+            exact: matches!(field.field_type, FieldType::Decimal | FieldType::Integer),
             aggregate,
         })
     }
@@ -149,6 +152,10 @@ impl Money {
         if self.sensitive {
             let text =
                 format!("ConvertToCurrencies: {} is sensitive and not converted", self.amount);
+            return Err(Refusal::invalid(text));
+        }
+        if !self.exact {
+            let text = format!("ConvertToCurrencies: {} is not an exact number", self.amount);
             return Err(Refusal::invalid(text));
         }
         if grouped && self.aggregate.is_none() {
