@@ -12,7 +12,7 @@ use outhaul_delivery::open as open_artifacts;
 use outhaul_dialects::Setting;
 use outhaul_exports::catalog::Catalog;
 use outhaul_exports::lease::Incarnation;
-use outhaul_exports::ports::{ArtifactStore, RunLimits};
+use outhaul_exports::ports::ArtifactStore;
 use outhaul_exports::service::Parts;
 use outhaul_exports::{Clock, Exports, SystemClock};
 use outhaul_store::Store;
@@ -166,16 +166,6 @@ pub fn artifact_location(loaded: &Loaded) -> (String, Vec<(String, String)>) {
         false => section.url.clone(),
     };
     (location, section.options.clone().into_iter().collect())
-}
-
-/// What one run in this process may use.
-pub fn run_limits(worker: &Worker, spill_dir: PathBuf) -> RunLimits {
-    RunLimits {
-        memory_bytes: worker.memory.0,
-        spill_bytes: worker.spill_bytes.0,
-        spill_dir,
-        threads: threads(worker),
-    }
 }
 
 fn slot_settings(loaded: &Loaded, plan: &SlotPlan, runs: bool) -> SlotSettings {

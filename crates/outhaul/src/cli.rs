@@ -110,4 +110,25 @@ mod tests {
         }
         walk(&Cli::command());
     }
+
+    #[test]
+    fn the_documentation_names_every_command_and_option() {
+        let text = include_str!("../../../docs/cli.md");
+        fn walk(command: &clap::Command, text: &str) {
+            for argument in command.get_arguments().filter(|a| !a.is_hide_set()) {
+                let Some(long) = argument.get_long() else { continue };
+                let known = matches!(long, "help" | "version");
+                assert!(
+                    known || text.contains(&format!("--{long}")),
+                    "{} --{long}",
+                    command.get_name()
+                );
+            }
+            for command in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+                assert!(text.contains(command.get_name()), "{}", command.get_name());
+                walk(command, text);
+            }
+        }
+        walk(&Cli::command(), text);
+    }
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-pub use check::{Checked, check};
+pub use check::Checked;
 pub use problem::{Problem, Problems};
 pub use secret::Secrets;
 pub use sections::Config;

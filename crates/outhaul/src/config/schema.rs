@@ -184,4 +184,18 @@ mod tests {
         let committed = std::fs::read_to_string(path).expect("docs/config.schema.json is there");
         assert!(text == committed, "run: UPDATE=1 cargo test -p outhaul committed_schema");
     }
+
+    #[test]
+    fn the_documentation_names_every_key() {
+        let text = include_str!("../../../../docs/configuration.md");
+        let schema = schema();
+        let sections = schema["$defs"].as_object().expect("definitions");
+        // A dialect's own keys stand in its own documentation.
+        for (name, section) in sections.iter().filter(|(name, _)| !name.contains('.')) {
+            let keys = section["properties"].as_object();
+            for key in keys.into_iter().flat_map(|keys| keys.keys()) {
+                assert!(text.contains(&format!("`{key}`")), "{name}.{key}");
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chrono::DateTime;
 
+use super::check::check;
 use super::*;
 
 const GOOD: &str = r#"
@@ -149,6 +150,12 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         ("[[tenants]]", "[catalog]\nfile = 'none.toml'\n[[tenants]]", "none.toml"),
         ("id = \"acme\"", "id = ", "t.toml:15: "),
+        ("kind = \"files\"", "kind = \"fles\"", "sources[0]"),
+        (
+            "url = \"data\"",
+            "ur = \"data\"",
+            "t.toml:5: sources[0].ur: unknown key (did you mean url?)",
+        ),
     ];
     for (from, to, expected) in cases {
         assert!(GOOD.contains(from), "{from} is in the file");

@@ -24,6 +24,10 @@ impl Probe for Nothing {
     }
 }
 
+async fn panics() -> &'static str {
+    panic!("on purpose")
+}
+
 struct Running {
     address: SocketAddr,
     stop: Stop,
@@ -34,7 +38,7 @@ struct Running {
 async fn start(change: impl FnOnce(&mut Server)) -> Running {
     let echo = Router::new()
         .route("/v1/echo", post(|body: Bytes| async move { body }))
-        .route("/v1/panic", get(|| async { panic!("no") }))
+        .route("/v1/panic", get(panics))
         .fallback(|| async { (http::StatusCode::NOT_FOUND, "of the dialect") });
     let inner = Router::new().fallback(|| async { "inner" });
     let routes = vec![

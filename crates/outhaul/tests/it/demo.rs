@@ -1,0 +1,163 @@
+//! A demo, driven by the command line alone.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::program::{Demo, run_in};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// One story, because a start is what costs time: create, fetch, break, resume, verify, refuse,
+/// revoke, stop, start again.
+#[test]
+fn a_day_with_the_demo() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Demo::start(folder.path());
+
+    let words =
+        demo.exports(&["create", "--object", "Invoice", "--output", "all.csv", "--label", "first"]);
+    let words = words.good();
+    assert!(words.contains("is completed"), "{words}");
+    let text = std::fs::read_to_string(folder.path().join("all.csv")).expect("it is there");
+    assert!(text.starts_with("Id,InvoiceNumber,Amount,"), "{text:.100}");
+    assert!(text.contains("ACME-INV") && !text.to_lowercase().contains("globex"));
+
+    let listed = json(&demo.exports(&["list", "--label", "first", "--json"]).good());
+    let export = &listed[0];
+    assert_eq!(export["state"], "completed");
+    let id = export["id"].as_str().expect("an id");
+    pull_again(&demo, id, &text);
+    refusals(&demo, id);
+    revocation(&demo);
+    probes(&demo);
+
+    let secrets = demo.json["tenants"].clone();
+    let (code, took) = demo.stop("-TERM");
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let log = std::fs::read_to_string(folder.path().join("server.log")).expect("a log");
+    for secret in ["native.api_key", "zuora.client_secret"] {
+        let value = secret.split('.').fold(&secrets["acme"], |value, key| &value[key]);
+        assert!(!log.contains(value.as_str().expect("it is there")), "{secret} is in the log");
+    }
+    let demo = Demo::start(folder.path());
+    assert_eq!(demo.json["tenants"], secrets, "a second start has the same credentials");
+    assert_eq!(json(&demo.exports(&["list", "--json"]).good())[0]["id"], id);
+}
+
+/// A download that broke off goes on, and what is damaged is found.
+fn pull_again(demo: &Demo, id: &str, text: &str) {
+    let half = &text.as_bytes()[..text.len() / 2];
+    std::fs::write(demo.folder.join("again.csv.part"), half).expect("it is written");
+    demo.exports(&["pull", id, "--output", "again.csv", "--manifest", "manifest.json"]).good();
+    assert_eq!(std::fs::read_to_string(demo.folder.join("again.csv")).expect("it is there"), text);
+    assert!(!demo.folder.join("again.csv.part").exists());
+    run_in(&demo.folder, &["verify", "again.csv", "manifest.json"]).good();
+
+    let damaged = text.replacen('1', "2", 1);
+    std::fs::write(demo.folder.join("again.csv"), &damaged).expect("it is written");
+    let words = run_in(&demo.folder, &["verify", "again.csv", "manifest.json"]).ended(7);
+    assert!(words.contains("is not the file that the manifest lists"), "{words}");
+    std::fs::write(demo.folder.join("again.csv"), half).expect("it is written");
+    let words = run_in(&demo.folder, &["verify", "again.csv", "manifest.json"]).ended(7);
+    assert!(words.contains("the download broke off"), "{words}");
+
+    // The beginning of another file is not continued into a mixture.
+    std::fs::remove_file(demo.folder.join("again.csv")).expect("it goes");
+    std::fs::write(demo.folder.join("again.csv.part"), &damaged.as_bytes()[..half.len()])
+        .expect("it is written");
+    let words = demo.exports(&["pull", id, "--output", "again.csv"]).ended(7);
+    assert!(words.contains("it was removed"), "{words}");
+    demo.exports(&["pull", id, "--output", "again.csv"]).good();
+}
+
+fn refusals(demo: &Demo, id: &str) {
+    let words = demo.exports(&["create", "--object", "Invoic"]).ended(5);
+    assert!(words.contains("Invoice"), "{words}");
+    let words = demo.exports(&["cancel", id]).ended(5);
+    assert!(words.contains("completed"), "{words}");
+    let globex = ["--demo-tenant", "globex"];
+    let foreign = demo.exports(&[&["pull", id][..], &globex].concat()).ended(5);
+    let unknown = demo.exports(&[&["pull", &"0".repeat(32)][..], &globex].concat()).ended(5);
+    assert_eq!(foreign, unknown, "another tenant's export is as one that there is not");
+    let nobody = ["exports", "list", "--server", demo.base_url(), "--key", "wrong"];
+    run_in(&demo.folder, &nobody).ended(5);
+    let nowhere = ["exports", "list", "--server", "http://127.0.0.1:9", "--key", "x"];
+    let words = run_in(&demo.folder, &nowhere).ended(4);
+    assert!(words.contains("cannot reach http://127.0.0.1:9"), "{words}");
+}
+
+/// A key that is made while the server runs works at once, and not any more once it is revoked.
+fn revocation(demo: &Demo) {
+    let config = ["--config", "outhaul.toml", "--json"];
+    let create = ["keys", "create", "--tenant", "acme", "--role", "reader"];
+    let made = json(&run_in(&demo.folder, &[&create[..], &config].concat()).good());
+    let (secret, public) = (made["secret"].as_str(), made["public"].as_str());
+    let secret = secret.expect("it is shown once");
+    let list = ["exports", "list", "--server", demo.base_url(), "--key", secret];
+    run_in(&demo.folder, &list).good();
+    let create = ["exports", "create", "--object", "Account", "--server", demo.base_url()];
+    let words = run_in(&demo.folder, &[&create[..], &["--key", secret]].concat()).ended(5);
+    assert!(words.contains("403"), "a reader creates nothing: {words}");
+
+    let listed = run_in(&demo.folder, &[&["keys", "list"][..], &config].concat()).good();
+    assert!(!listed.contains(secret), "a secret is never shown again");
+    let revoke = ["keys", "revoke", &public.expect("it is there")[..12]];
+    run_in(&demo.folder, &[&revoke[..], &config].concat()).good();
+    run_in(&demo.folder, &list).ended(5);
+}
+
+fn probes(demo: &Demo) {
+    let address = demo.base_url().trim_start_matches("http://");
+    for (path, expected) in [
+        ("/healthz", "HTTP/1.1 200 OK"),
+        ("/readyz", "HTTP/1.1 200 OK"),
+        ("/metrics", "HTTP/1.1 200 OK"),
+        ("/nothing", "HTTP/1.1 404 Not Found"),
+    ] {
+        let mut socket = TcpStream::connect(address).expect("it listens");
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).expect("an answer");
+        assert_eq!(line.trim_end(), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_store_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _demo = Demo::start(folder.path());
+    let second = ["serve", "--config", "outhaul.toml", "--listen", "127.0.0.1:0"];
+    let words = run_in(folder.path(), &second).ended(1);
+    assert!(words.contains("cannot open the store"), "{words}");
+}
+
+#[test]
+fn doctor_and_catalog_look_at_the_demo() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Demo::start(folder.path());
+    let doctor = ["doctor", "--config", "outhaul.toml", "--json"];
+    let found = json(&run_in(folder.path(), &doctor).good());
+    let findings = found["findings"].as_array().expect("a list");
+    let sound = findings.iter().all(|finding| finding["state"] != "wrong");
+    assert!(sound && findings.len() >= 8, "{found}");
+    drop(demo);
+
+    // A column that went missing is named.
+    let catalog = folder.path().join("catalog.toml");
+    let text = std::fs::read_to_string(&catalog).expect("it is there");
+    let text = text.replacen("\"InvoiceNumber\",", "\"InvoiceNumber\", column = \"Nr\",", 1);
+    std::fs::write(&catalog, text).expect("it is written");
+    let checked = run_in(folder.path(), &["catalog", "check", "--config", "outhaul.toml"]);
+    assert!(checked.out.contains("object Invoice: its field is read from column Nr"));
+    checked.ended(3);
+    let doctor = run_in(folder.path(), &["doctor", "--config", "outhaul.toml"]);
+    assert!(doctor.out.contains("WRONG  sources"), "{}", doctor.out);
+    doctor.ended(1);
+}

@@ -1,0 +1,5 @@
+//! The built program, as a person at a terminal meets it.
+
+mod demo;
+mod files;
+mod program;
