@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use outhaul_exports::export::{Export, State as ExportState};
 use outhaul_exports::ports::ListFilter;
+use outhaul_exports::query::Query;
 use outhaul_exports::service::{RequestKey, Submission};
+use outhaul_exports::spec::QuerySpec;
 use outhaul_exports::{ErrorKind, ExportId, limits};
 use serde_json::{Map, Value};
 
@@ -47,12 +49,16 @@ pub async fn create(
     let idempotency =
         key.map(|key| RequestKey::new(key, "POST /api/v1/exports", &bytes)).transpose()?;
     let spec = CreateExport::read(body)?.into_spec(&app.exports, &caller.who)?;
-    let only_one = spec.queries.len() == 1;
+    let sole = match spec.queries.as_slice() {
+        [QuerySpec { query: Query::Sql { .. }, .. }] => Some("/queries/0/sql"),
+        [_] => Some("/queries/0"),
+        _ => None,
+    };
     let request = Submission { dialect: "native".to_owned(), spec, echo: Value::Null, idempotency };
     let export = app.exports.submit(&caller.who, request).await.map_err(|error| {
         // The only conflict of a submission is with a twin that is still being answered.
         let twin = matches!(error.kind(), ErrorKind::Conflict);
-        let problem = Problem::from(error).with_position().rename(|part| member(part, only_one));
+        let problem = Problem::from(error).with_position().rename(|part| member(part, sole));
         if twin { problem.at("Idempotency-Key").retry_after(TWIN_SECS) } else { problem }
     })?;
     let location = format!("{PREFIX}/exports/{}", export.id);
@@ -60,13 +66,15 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
 }
 
-/// The member of the body that the rules of the core mean by a part of a spec.
-fn member(part: &str, only_one: bool) -> Option<String> {
+/// The member of the body that the rules of the core mean by a part of a spec. They do not say
+/// which query they mean, so that is known only of the sole one.
+fn member(part: &str, sole: Option<&str>) -> Option<String> {
+    match (part, sole) {
+        ("where", Some("/queries/0")) => return Some("/queries/0/where".to_owned()),
+        ("where" | "query", Some(sole)) => return Some(sole.to_owned()),
+        _ => {}
+    }
     match part {
-        "where" | "query" if only_one => {
-            let member = if part == "query" { "sql" } else { "where" };
-            Some(format!("/queries/0/{member}"))
-        }
         "where" | "query" | "queries.name" => Some("/queries".to_owned()),
         "Idempotency-Key" => Some(part.to_owned()),
         part => {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use http::HeaderMap;
-use outhaul_exports::query::Protection;
+use outhaul_exports::query::{Protection, Query};
 
 use super::App;
 use super::auth::Caller;
@@ -32,9 +32,11 @@ pub async fn preview(
     let query = request.query.into_query(catalog, Protection::Masked);
     let query = query.map_err(|problem| problem.under("/query"))?;
     let rows = request.rows.unwrap_or(ROWS);
+    let is_sql = matches!(query, Query::Sql { .. });
     let member = |part: &str| match part {
+        "where" | "query" if is_sql => Some("/query/sql".to_owned()),
         "where" => Some("/query/where".to_owned()),
-        "query" => Some("/query/sql".to_owned()),
+        "query" => Some("/query".to_owned()),
         part => Some(format!("/{part}")),
     };
     let preview = app.exports.preview(&caller.who, &query, rows).await;
