@@ -75,6 +75,15 @@ impl Server {
         Ok(())
     }
 
+    /// Starts it again with other options.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn restart_with(&mut self, options: Options) -> anyhow::Result<()> {
+        self.options = options;
+        self.restart().await
+    }
+
     /// SIGKILL, and waits for the end.
     pub fn kill(&mut self) {
         self.child.kill().ok();

@@ -42,6 +42,11 @@ impl Zuora {
         self.base_url.clone_from(&server.base_url);
     }
 
+    /// The access token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// POST /v1/object/export.
     ///
     /// # Errors

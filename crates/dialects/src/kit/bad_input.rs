@@ -6,13 +6,12 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// The longest that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,13 +52,33 @@ enum Piece {
     Cut { cut: Vec<Piece>, at: usize },
 }
 
-/// Sends every case of the catalogue to the router, and fails with a list of those that were
-/// answered otherwise.
-pub async fn replay(router: Router, catalogue: &str, dialect: &str, words: &[Word]) -> usize {
-    let catalogue: Catalogue = toml::from_str(catalogue).expect("the catalogue is sound");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+/// Sends every case of the catalogue to the router; see [`replay_at`].
+#[cfg(test)]
+pub(crate) async fn replay(
+    router: axum::Router,
+    catalogue: &str,
+    dialect: &str,
+    words: &[Word],
+) -> usize {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let count = replay_at(address, catalogue, dialect, words).await;
+    serving.abort();
+    count
+}
+
+/// Sends every case of the catalogue to a server, and answers how many there were.
+///
+/// # Panics
+/// With a list of the cases that were answered otherwise.
+pub async fn replay_at(
+    address: SocketAddr,
+    catalogue: &str,
+    dialect: &str,
+    words: &[Word],
+) -> usize {
+    let catalogue: Catalogue = toml::from_str(catalogue).expect("the catalogue is sound");
     let mut wrong = Vec::new();
     for case in &catalogue.case {
         assert_eq!(case.dialect, dialect, "{}", case.name);
@@ -70,7 +89,6 @@ pub async fn replay(router: Router, catalogue: &str, dialect: &str, words: &[Wor
             wrong.push(format!("{}: {what}\n{shown}\n", case.name));
         }
     }
-    serving.abort();
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
     catalogue.case.len()
 }

@@ -12,8 +12,8 @@
 //! * [`query`]: query strings;
 //! * [`request_id`]: the id under which a request is found in the log.
 
-#[cfg(test)]
-pub(crate) mod bad_input;
+#[cfg(any(test, feature = "testing"))]
+pub mod bad_input;
 pub mod body;
 pub mod file;
 pub mod gzip;

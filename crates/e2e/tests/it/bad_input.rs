@@ -1,1 +1,84 @@
-//! Placeholder until the shared runner lands.
+//! The dialects' catalogues of bad input, replayed over a raw socket against the whole server: what
+//! a router answers in a test, the listener in front of it must not spoil.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use outhaul_dialects::kit::bad_input::replay_at;
+use outhaul_e2e::native::Native;
+use outhaul_e2e::server::{Options, Server};
+use outhaul_e2e::vendor::Zuora;
+use serde_json::{Value, json};
+
+const ZUORA: &str = include_str!("../../../dialects/cases/bad_input/zuora_export.toml");
+const NATIVE: &str = include_str!("../../../dialects/cases/bad_input/native.toml");
+
+/// A query whose csv has 15 bytes, as the cases about ranges expect.
+const FIFTEEN: &str = "select Id as abcdefghijklmn from Account where Id = 'none'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_input_gets_its_answer_from_the_whole_server() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Server::start(folder.path(), options()).await?;
+    let mut zuora = Vec::new();
+    for tenant in ["acme", "globex"] {
+        let client = Zuora::sign_in(&server, tenant).await?;
+        let id = client.submit(FIFTEEN, "csv", false).await?;
+        let export = client.wait(&id, Duration::from_secs(60)).await?;
+        zuora.push((id, export["FileId"].as_str().unwrap_or_default().to_owned()));
+    }
+    let mut native = Vec::new();
+    for tenant in ["acme", "globex"] {
+        native.push(completed(&Native::of(&server, tenant)?).await?);
+    }
+    // From here on nothing runs, so that an export waits.
+    server.kill();
+    server.restart_with(options().set("OUTHAUL__WORKER__ENABLED", false)).await?;
+    let address: SocketAddr = server.base_url.trim_start_matches("http://").parse()?;
+    let client = Zuora::sign_in(&server, "acme").await?;
+    let words = [
+        ("token", client.token().to_owned()),
+        ("client_id", server.secret("tenants.acme.zuora.client_id")),
+        ("export", client.submit("select Id from Account", "csv", false).await?),
+        ("file", zuora[0].1.clone()),
+        ("foreign_export", zuora[1].0.clone()),
+        ("foreign_file", zuora[1].1.clone()),
+    ];
+    let count = replay_at(address, ZUORA, "zuora_export", &words).await;
+    let words = [
+        ("key", server.secret("tenants.acme.native.api_key")),
+        ("export", native[0].0.clone()),
+        ("file", native[0].1.clone()),
+        ("foreign_export", native[1].0.clone()),
+        ("foreign_file", native[1].1.clone()),
+    ];
+    let count = count + replay_at(address, NATIVE, "native", &words).await;
+    println!("{count} bad inputs, each with its answer");
+    assert!(server.is_alive());
+    Ok(())
+}
+
+fn options() -> Options {
+    Options::rows(500)
+        .set("OUTHAUL__DIALECTS__ZUORA_EXPORT__POLICY__ACTIVE_MAX", 0)
+        .set("OUTHAUL__DIALECTS__NATIVE__POLICY__ACTIVE_MAX", 0)
+}
+
+/// An own export and its file of 15 bytes.
+async fn completed(client: &Native) -> anyhow::Result<(String, String)> {
+    let query = json!({"sql": "select 1 as abcdefghijkl"});
+    let made = client.post("/exports", &json!({"queries": [query], "format": "csv"})).await?;
+    let made: Value = made.error_for_status()?.json().await?;
+    let id = made["id"].as_str().unwrap_or_default().to_owned();
+    loop {
+        let export = client.get(&format!("/exports/{id}")).await?;
+        match export["state"].as_str() {
+            Some("completed") => {
+                let file = export["artifacts"][0]["id"].as_str().unwrap_or_default();
+                return Ok((id, file.to_owned()));
+            }
+            Some("queued" | "running") => tokio::time::sleep(Duration::from_millis(20)).await,
+            _ => anyhow::bail!("{export}"),
+        }
+    }
+}
