@@ -24,9 +24,11 @@ pub fn collapse(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Whether a path is a prefix's own or below it.
+/// Whether a path is a prefix's own or below it. Case does not matter here: a path that differs
+/// from a dialect's in case alone is unknown, and it is the dialect that says so.
 pub fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let Some((start, rest)) = path.split_at_checked(prefix.len()) else { return false };
+    start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The longest part of a path that is logged.
