@@ -27,7 +27,7 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    SendableRecordBatchStream, displayable,
+    SendableRecordBatchStream,
 };
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
@@ -121,7 +121,9 @@ impl TenantBarrierExec {
         let inner: Arc<dyn ExecutionPlan> = Arc::new(filter);
         let parts = inner.output_partitioning().partition_count();
         if counted && parts != 1 {
-            return Err(DataFusionError::Internal("rows of several parts cannot be counted".into()));
+            return Err(DataFusionError::Internal(
+                "rows of several parts cannot be counted".into(),
+            ));
         }
         let mut fields: Vec<_> = inner.schema().fields().iter().cloned().collect();
         if counted {
@@ -143,9 +145,16 @@ impl TenantBarrierExec {
         Ok(Self { object: object.to_owned(), inner, counted, schema, properties })
     }
 
-    /// What is behind the wall, as text for tests and logs of the operator.
+    /// What is behind the wall, for tests.
+    #[cfg(test)]
+    pub(crate) fn exposed(&self) -> Arc<dyn ExecutionPlan> {
+        Arc::clone(&self.inner)
+    }
+
+    /// What is behind the wall, as text for tests.
+    #[cfg(test)]
     pub(crate) fn behind(&self) -> String {
-        displayable(self.inner.as_ref()).indent(false).to_string()
+        datafusion::physical_plan::displayable(self.inner.as_ref()).indent(false).to_string()
     }
 }
 
@@ -157,8 +166,7 @@ impl fmt::Debug for TenantBarrierExec {
 
 impl DisplayAs for TenantBarrierExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> =
-            self.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<_> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
         write!(f, "TenantBarrierExec: object={}, columns=[{}]", self.object, names.join(", "))
     }
 }

@@ -47,7 +47,9 @@ fn check_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|expr| {
         let name = names.save(&expr);
-        let expr = expr.transform_up(|expr| Ok(check_expr(expr, &schema)))?;
+        // From the top down: the types below are then those of plain operators, which are
+        // cheaper to find than those of calls.
+        let expr = expr.transform_down(|expr| Ok(check_expr(expr, &schema)))?;
         Ok(expr.update_data(|expr| name.restore(expr)))
     })
 }

@@ -229,9 +229,8 @@ impl Inner {
         };
         let open = async {
             let source = self.pinned.get(&object.table.source);
-            let source = source.ok_or_else(|| {
-                unknown_source(&object.name, &object.table.source)
-            })?;
+            let source =
+                source.ok_or_else(|| unknown_source(&object.name, &object.table.source))?;
             source.table(object).await
         };
         cell.get_or_try_init(|| open).await.map(Arc::clone)

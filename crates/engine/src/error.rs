@@ -76,9 +76,10 @@ fn map(error: DataFusionError, planning: bool) -> Error {
         },
         DataFusionError::ResourcesExhausted(text) => exhausted(&text),
         DataFusionError::SchemaError(cause, _) if planning => schema(*cause),
-        DataFusionError::SQL(cause, _) if planning => {
-            Error::invalid("query", format!("the SQL text cannot be read: {}", line(&cause.to_string())))
-        }
+        DataFusionError::SQL(cause, _) if planning => Error::invalid(
+            "query",
+            format!("the SQL text cannot be read: {}", line(&cause.to_string())),
+        ),
         DataFusionError::Plan(text) if planning => Error::invalid("query", line(&text)),
         DataFusionError::NotImplemented(text) if planning => {
             Error::unsupported(format!("this is not offered: {}", line(&text)))
@@ -184,6 +185,9 @@ fn arrow(cause: ArrowError) -> Error {
             "a value is outside of what an operation of the query can take"
         }
         ArrowError::MemoryError(text) => return exhausted(text),
+        ArrowError::IoError(_, io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            return exhausted("the disk of the spill files is full").with_source(cause);
+        }
         _ => return Error::internal("the query failed").with_source(cause),
     };
     Error::invalid("query", sentence).with_source(cause)
@@ -270,6 +274,9 @@ fn look(cause: &ArrowError) -> Option<Error> {
     match cause {
         ArrowError::DivideByZero => Some(arrow(ArrowError::DivideByZero)),
         ArrowError::ArithmeticOverflow(_) => Some(overflow("a calculation")),
+        ArrowError::IoError(_, io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            Some(exhausted("the disk of the spill files is full"))
+        }
         ArrowError::CastError(text) => Some(arrow(ArrowError::CastError(text.clone()))),
         ArrowError::ParseError(text) => Some(arrow(ArrowError::ParseError(text.clone()))),
         ArrowError::ComputeError(text) => Some(arrow(ArrowError::ComputeError(text.clone()))),
@@ -291,11 +298,9 @@ fn copy(fault: &Fault) -> Error {
             };
             source(object, bare)
         }
-        Fault::Value { object, field, wanted } => self::fault(Fault::Value {
-            object: object.clone(),
-            field: field.clone(),
-            wanted,
-        }),
+        Fault::Value { object, field, wanted } => {
+            self::fault(Fault::Value { object: object.clone(), field: field.clone(), wanted })
+        }
         Fault::Overflow { operation } => overflow(operation),
         Fault::Said(error) => Error::new(error.kind().clone(), error.public()),
     }

@@ -254,7 +254,8 @@ fn typed(values: Vec<Option<i256>>, to: &DataType) -> Result<ArrayRef> {
             Arc::new(Decimal128Array::from(values).with_precision_and_scale(*precision, *scale)?)
         }
         DataType::Decimal256(precision, scale) => {
-            let fits = |value: &i256| Decimal256Type::is_valid_decimal_precision(*value, *precision);
+            let fits =
+                |value: &i256| Decimal256Type::is_valid_decimal_precision(*value, *precision);
             if !values.iter().flatten().all(fits) {
                 return Err(overflow());
             }
@@ -570,10 +571,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_does_not_fit_is_an_error() {
-        let mut one = One(Groups::new(
-            Fold::Sum,
-            Kind::Whole { scale: 0, to: DataType::Int64 },
-        ));
+        let mut one = One(Groups::new(Fold::Sum, Kind::Whole { scale: 0, to: DataType::Int64 }));
         let values: ArrayRef = Arc::new(Int64Array::from(vec![i64::MAX, 1]));
         one.update_batch(&[values]).expect("adding");
         assert!(one.evaluate().is_err());

@@ -162,11 +162,8 @@ impl Guard {
         }
         let is_count = |at: &usize| matches!(self.columns[*at].how, How::Row);
         let counted = wanted.iter().any(is_count);
-        let mut needed: Vec<usize> = wanted
-            .iter()
-            .filter(|at| !is_count(at))
-            .map(|&at| self.columns[at].physical)
-            .collect();
+        let mut needed: Vec<usize> =
+            wanted.iter().filter(|at| !is_count(at)).map(|&at| self.columns[at].physical).collect();
         needed.extend(self.live_by);
         needed.sort_unstable();
         needed.dedup();
@@ -243,7 +240,11 @@ impl Guard {
     /// cannot fail on any value, so that foreign values cannot be told by it. `None` for others.
     fn pruning(&self, filter: &Expr) -> Option<Arc<dyn PhysicalExpr>> {
         match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::And | Operator::Or),
+                right,
+            }) => {
                 let (left, right) = (self.pruning(left)?, self.pruning(right)?);
                 Some(Arc::new(PhysicalBinary::new(left, *op, right)))
             }

@@ -120,22 +120,18 @@ impl ReadField {
     }
 
     fn fault(&self) -> Fault {
-        Fault::Value {
-            object: self.object.clone(),
-            field: self.field.clone(),
-            wanted: self.wanted,
-        }
+        Fault::Value { object: self.object.clone(), field: self.field.clone(), wanted: self.wanted }
     }
 
     fn read(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let values = match values.data_type() {
-            DataType::Dictionary(_, inner) => strict(values, inner)?.ok_or_else(|| self.fault().carried())?,
+            DataType::Dictionary(_, inner) => {
+                strict(values, inner)?.ok_or_else(|| self.fault().carried())?
+            }
             _ => Arc::clone(values),
         };
-        let is_text = matches!(
-            values.data_type(),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        );
+        let is_text =
+            matches!(values.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let values = if is_text && self.to != DataType::Utf8View {
             let text = strict(&values, &DataType::Utf8View)?;
             let text = text.ok_or_else(|| self.fault().carried())?;
@@ -215,10 +211,7 @@ mod tests {
 
     #[test]
     fn binary_floating_point_is_no_decimal() {
-        assert!(matches!(
-            reading(&DataType::Float64, FieldType::Decimal, 6),
-            Reading::Never(_)
-        ));
+        assert!(matches!(reading(&DataType::Float64, FieldType::Decimal, 6), Reading::Never(_)));
         assert_eq!(reading(&DataType::Utf8View, FieldType::Text, 6), Reading::AsIs);
     }
 }

@@ -8,12 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::SessionStateDefaults;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use outhaul_exports::ports::RunLimits;
@@ -47,6 +47,10 @@ impl Run {
         limits: &RunLimits,
         stores: Vec<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
     ) -> OurResult<Self> {
+        std::fs::create_dir_all(&limits.spill_dir).map_err(|cause| {
+            Error::unavailable("storage_full: the folder for spill files cannot be made")
+                .with_source(cause)
+        })?;
         let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
         let spill = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![limits.spill_dir.clone()]))
@@ -117,11 +121,7 @@ impl fmt::Debug for Stores {
 }
 
 impl ObjectStoreRegistry for Stores {
-    fn register_store(
-        &self,
-        _: &Url,
-        _: Arc<dyn ObjectStore>,
-    ) -> Option<Arc<dyn ObjectStore>> {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
         None
     }
 

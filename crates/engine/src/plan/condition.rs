@@ -63,7 +63,8 @@ impl Scope<'_> {
         let value = self.value(value)?;
         let mut data_type = self.type_of(&value)?;
         let mut value = value;
-        if data_type == DataType::Date32 && list.iter().any(|l| matches!(l, Literal::Timestamp(_))) {
+        if data_type == DataType::Date32 && list.iter().any(|l| matches!(l, Literal::Timestamp(_)))
+        {
             data_type = moment();
             value = cast(value, data_type.clone());
         }

@@ -168,11 +168,7 @@ fn grouped(
         }
     });
     if aggregates.is_empty() && select.group_by.is_empty() {
-        aggregates.push(Value::Aggregate {
-            function: Aggregate::Count,
-            distinct: false,
-            of: None,
-        });
+        aggregates.push(Value::Aggregate { function: Aggregate::Count, distinct: false, of: None });
     }
     let scope = Scope::new(joins, guards, &rows, None);
     let mut inputs = Vec::new();

@@ -102,10 +102,8 @@ impl Joins {
         };
         // A join keeps the order of rows only where the plan knows of one.
         let base = (Arc::clone(&self.base), view(&self.base_columns, !self.joined.is_empty()));
-        let joined = self
-            .joined
-            .iter()
-            .map(|join| (Arc::clone(&join.object), view(&join.columns, false)));
+        let joined =
+            self.joined.iter().map(|join| (Arc::clone(&join.object), view(&join.columns, false)));
         std::iter::once(base).chain(joined).collect()
     }
 

@@ -39,7 +39,8 @@ impl Scope<'_> {
                 self.convert(amount, currency, to, rates)
             }
             Value::Coalesce(list) => {
-                let list = list.iter().map(|value| self.value(value)).collect::<Result<Vec<_>>>()?;
+                let list =
+                    list.iter().map(|value| self.value(value)).collect::<Result<Vec<_>>>()?;
                 Ok(coalesce(list))
             }
             Value::IsDeleted => {

@@ -111,9 +111,7 @@ pub(super) fn expr(expr: &Expr) -> Result<()> {
 fn arguments(name: &str, args: &[Expr], whole: &Expr) -> Result<()> {
     match name {
         "replace" | "regexp_replace" => {
-            let wrong = |text: &str| {
-                Err(Error::unsupported(format!("{name}: {text}")))
-            };
+            let wrong = |text: &str| Err(Error::unsupported(format!("{name}: {text}")));
             let Some(pattern) = args.get(1).and_then(constant) else {
                 return wrong("the text that is looked for must be a constant");
             };

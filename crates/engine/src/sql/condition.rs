@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
-use datafusion::common::TableReference;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Expr as Tree, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -57,9 +57,7 @@ pub(crate) fn condition(
     let planner = SqlToRel::new_with_options(&offered, options());
     let objects = [Arc::clone(object)];
     let words = |cause: DataFusionError| in_their_words(cause, &objects, text);
-    let expr = planner
-        .sql_to_expr(tree, &schema, &mut PlannerContext::new())
-        .map_err(words)?;
+    let expr = planner.sql_to_expr(tree, &schema, &mut PlannerContext::new()).map_err(words)?;
     allow::by_row(&expr).map_err(planning)?;
     let expr = expr.transform_up(|inside| {
         allow::expr(&inside).map_err(crate::error::said)?;

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::default_table_source::DefaultTableSource;
+use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
-use datafusion::logical_expr::{
-    AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
-};
-use datafusion::common::TableReference;
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use outhaul_exports::{Error, ErrorKind};
 
 use crate::error::said;
@@ -26,10 +24,12 @@ pub(super) struct Offered<'a> {
 
 impl<'a> Offered<'a> {
     pub(super) fn new(session: &'a SessionState, guards: &[Arc<Guard>]) -> Self {
-        let tables = guards.iter().map(|guard| {
+        let tables = guards.iter().flat_map(|guard| {
             let source = DefaultTableSource::new(Arc::clone(guard) as _);
-            let name = guard.object().name.to_ascii_lowercase();
-            (name, Arc::new(source) as Arc<dyn TableSource>)
+            let source: Arc<dyn TableSource> = Arc::new(source);
+            let object = guard.object();
+            let names = [&object.plural, &object.name].map(|name| name.to_ascii_lowercase());
+            names.map(|name| (name, Arc::clone(&source)))
         });
         Self { session, tables: tables.collect() }
     }

@@ -93,17 +93,19 @@ fn options() -> ParserOptions {
 }
 
 /// Makes a logical plan of a parsed statement. `guards` are its objects, in their order.
-pub(crate) fn plan(parsed: Parsed, guards: &[Arc<Guard>], session: &SessionState) -> Result<Planned> {
+pub(crate) fn plan(
+    parsed: Parsed,
+    guards: &[Arc<Guard>],
+    session: &SessionState,
+) -> Result<Planned> {
     let Parsed { statement, objects, labels, text } = parsed;
     let offered = Offered::new(session, guards);
     let planner = SqlToRel::new_with_options(&offered, options());
     let plan = planner
         .sql_statement_to_plan(statement)
         .map_err(|cause| in_their_words(cause, &objects, &text))?;
-    let options = SQLOptions::new()
-        .with_allow_ddl(false)
-        .with_allow_dml(false)
-        .with_allow_statements(false);
+    let options =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     options.verify_plan(&plan).map_err(|_| Error::unsupported(ALLOWED_STATEMENT))?;
     allow::plan(&plan)?;
     let names = plan.schema().fields().iter().map(|field| field.name().clone());

@@ -53,9 +53,7 @@ impl Label {
     fn text(self, canonical: &HashMap<String, String>) -> String {
         match self {
             Self::Said(text) => text,
-            Self::Field(name) => {
-                canonical.get(&name.to_ascii_lowercase()).cloned().unwrap_or(name)
-            }
+            Self::Field(name) => canonical.get(&name.to_ascii_lowercase()).cloned().unwrap_or(name),
         }
     }
 }
@@ -214,8 +212,8 @@ impl Binder<'_> {
         if self.is_with(&part.value.to_ascii_lowercase()) {
             return Ok(None);
         }
-        if let Some(object) = self.catalog.object_by_plural(&part.value) {
-            return Ok(Some(Arc::clone(object)));
+        if let Some(object) = self.catalog_object(name) {
+            return Ok(Some(object));
         }
         self.catalog.require(&part.value).map(|object| Some(Arc::clone(object)))
     }
@@ -225,6 +223,10 @@ impl Binder<'_> {
         alias.iter_mut().for_each(fold_alias);
         let Some(object) = object else {
             fold_name(name);
+            // Before the query of that name is planned, the name still means the object.
+            if let Some(object) = self.catalog_object(name) {
+                self.offer(object);
+            }
             return Ok(());
         };
         if alias.is_none()
@@ -236,10 +238,20 @@ impl Binder<'_> {
             *alias = Some(TableAlias { explicit: true, name: written, columns: vec![], at: None });
         }
         *name = ObjectName::from(vec![Ident::with_quote('"', object.name.to_ascii_lowercase())]);
+        self.offer(object);
+        Ok(())
+    }
+
+    fn offer(&mut self, object: Arc<Object>) {
         if !self.objects.iter().any(|known| known.name == object.name) {
             self.objects.push(object);
         }
-        Ok(())
+    }
+
+    fn catalog_object(&self, name: &ObjectName) -> Option<Arc<Object>> {
+        let [ObjectNamePart::Identifier(part)] = name.0.as_slice() else { return None };
+        let plural = self.catalog.object_by_plural(&part.value);
+        plural.or_else(|| self.catalog.object(&part.value)).map(Arc::clone)
     }
 
     /// Writes out what `*` stands for, where it stands for objects' fields.

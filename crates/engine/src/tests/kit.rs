@@ -97,6 +97,17 @@ impl World {
         collect(snapshot.as_ref(), query).await
     }
 
+    /// The physical plan of a query.
+    pub(super) async fn plan(
+        &self,
+        tenant: &str,
+        query: &Query,
+    ) -> Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
+        let scope = TenantScope::of(&sample::tenant(tenant));
+        let moment = self.engine.moment(&scope, &self.limits()).await?;
+        Ok(moment.ready(query).await?.0.plan)
+    }
+
     pub(super) async fn select(&self, tenant: &str, select: &Select) -> Result<Answer> {
         self.run(tenant, &Query::Select(Box::new(select.clone()))).await
     }
@@ -184,16 +195,14 @@ fn tables(plan: &Plan<'_>) -> Vec<(&'static str, RecordBatch)> {
     let text = |make: &dyn Fn(&str, i64) -> Option<String>| -> ArrayRef {
         Arc::new(owners.iter().map(|(t, n)| make(t, *n)).collect::<StringArray>())
     };
-    let marked = |what: &'static str| {
-        text(&move |t, n| Some(format!("{what}-{t}-{n}")))
-    };
+    let marked = |what: &'static str| text(&move |t, n| Some(format!("{what}-{t}-{n}")));
     let sometimes = |what: &'static str, every: i64| {
         text(&move |t, n| (n % every != 0).then(|| format!("{what}-{t}-{n}")))
     };
     let money = |digits: i128| -> ArrayRef {
-        let values = owners.iter().map(|(_, n)| {
-            (n % 7 != 3).then(|| (i128::from(*n) - 5) * digits + i128::from(*n))
-        });
+        let values = owners
+            .iter()
+            .map(|(_, n)| (n % 7 != 3).then(|| (i128::from(*n) - 5) * digits + i128::from(*n)));
         let values: Decimal128Array = values.collect();
         Arc::new(values.with_precision_and_scale(18, 2).expect("it fits"))
     };
@@ -202,7 +211,12 @@ fn tables(plan: &Plan<'_>) -> Vec<(&'static str, RecordBatch)> {
         Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
     };
     let days = |first: i32| -> ArrayRef {
-        Arc::new(owners.iter().map(|(_, n)| (n % 5 != 4).then(|| first + i32::try_from(*n).expect("small"))).collect::<Date32Array>())
+        Arc::new(
+            owners
+                .iter()
+                .map(|(_, n)| (n % 5 != 4).then(|| first + i32::try_from(*n).expect("small")))
+                .collect::<Date32Array>(),
+        )
     };
     let numbers: ArrayRef =
         Arc::new(owners.iter().map(|(_, n)| (n % 4 != 1).then_some(n * 3)).collect::<Int64Array>());
@@ -212,7 +226,9 @@ fn tables(plan: &Plan<'_>) -> Vec<(&'static str, RecordBatch)> {
     // Most rows are not deleted; every ninth is.
     let deleted: ArrayRef =
         Arc::new(owners.iter().map(|(_, n)| Some(n % 9 == 8)).collect::<BooleanArray>());
-    let currency = text(&|_, n| Some(["USD", "EUR", "GBP"][usize::try_from(n % 3).expect("small")].to_owned()));
+    let currency = text(&|_, n| {
+        Some(["USD", "EUR", "GBP"][usize::try_from(n % 3).expect("small")].to_owned())
+    });
     let status = text(&|_, n| Some(if n % 2 == 0 { "Draft" } else { "Posted" }.to_owned()));
     let link = |what: &'static str, by: i64| {
         let rows = plan.rows;
@@ -311,7 +327,9 @@ pub(super) fn write_file(path: &Path, batch: &RecordBatch, format: FileFormat) {
     let file = std::fs::File::create(path).expect("a file");
     match format {
         FileFormat::Parquet => {
-            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(16)).build();
+            let properties = WriterProperties::builder()
+                .set_max_row_group_row_count(Some(16.max(batch.num_rows() / 50)))
+                .build();
             let mut writer =
                 ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
             writer.write(batch).expect("a batch");

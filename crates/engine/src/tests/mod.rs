@@ -1,5 +1,10 @@
 //! Tests through the door that others use: a query in, rows or an error out.
 
+mod barriers;
+
+mod files;
+mod isolation;
 mod kit;
+mod limits;
 mod selects;
 mod sqls;

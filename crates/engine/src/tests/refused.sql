@@ -86,7 +86,7 @@ SELECT * FROM Invoice, LATERAL (SELECT 1) x --> not offered
 SELECT * FROM Invoice TABLESAMPLE (10 PERCENT) --> not offered
 VALUES (1), (2) --> VALUES is not offered
 SELECT * FROM (VALUES (1)) AS x(a) --> VALUES is not offered
-TABLE Invoice --> not offered
+TABLE Invoice
 WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x) SELECT * FROM x --> not offered
 SELECT * INTO x FROM Invoice --> not offered
 SELECT * FROM Invoice FOR UPDATE --> not offered
@@ -94,7 +94,7 @@ SELECT * FROM Invoice WHERE Id = $1 --> placeholder
 SELECT * FROM Invoice WHERE Id = ? --> placeholder
 -- Functions that are not on the list.
 SELECT version() --> version
-SELECT current_user() --> current_user
+SELECT current_user()
 SELECT uuid() --> uuid
 SELECT random() --> random
 SELECT repeat('a', 2000000000) --> repeat

@@ -93,10 +93,10 @@ async fn conditions_are_exact() {
     let world = World::new();
     let decimal = |op, text: &str| compare(field("Amount"), op, Literal::Decimal(text.into()));
     let cases: Vec<(Condition, usize)> = vec![
-        (decimal(Compare::Eq, "-49.99"), 1),
-        (decimal(Compare::Eq, "-49.990000000000000000000000000000000001"), 0),
-        (decimal(Compare::Lt, "-49.990000000000000000000000000000000001"), 1),
-        (decimal(Compare::Le, "-49.98"), 2),
+        (decimal(Compare::Eq, "-50.05"), 1),
+        (decimal(Compare::Eq, "-50.050000000000000000000000000000000001"), 0),
+        (decimal(Compare::Lt, "-50.049999999999999999999999999999999999"), 1),
+        (decimal(Compare::Le, "-40.02"), 2),
         (decimal(Compare::Gt, "99999999999999999999999999999999999999"), 0),
         (decimal(Compare::Ne, "0.001"), 16),
         (compare(field("Amount"), Compare::Ge, Literal::Integer(0)), 12),
@@ -107,7 +107,7 @@ async fn conditions_are_exact() {
         (
             Condition::In {
                 expr: field("Amount"),
-                list: vec![Literal::Decimal("-49.99".into()), Literal::Decimal("0.001".into())],
+                list: vec![Literal::Decimal("-50.05".into()), Literal::Decimal("0.001".into())],
                 negated: false,
             },
             1,
@@ -145,8 +145,8 @@ async fn dates_and_moments_compare_with_each_other() {
     let day = chrono::NaiveDate::from_ymd_opt(2023, 12, 11).expect("a day");
     let moment = day.and_hms_opt(0, 0, 0).expect("midnight").and_utc();
     for (left, right, rows) in [
-        ("InvoiceDate", Literal::Date(day), 3),
-        ("InvoiceDate", Literal::Timestamp(moment), 3),
+        ("InvoiceDate", Literal::Date(day), 2),
+        ("InvoiceDate", Literal::Timestamp(moment), 2),
         ("CreatedDate", Literal::Date(day), 18),
         ("CreatedDate", Literal::Timestamp(moment), 18),
     ] {
@@ -178,8 +178,8 @@ async fn groups_are_counted_and_added_up_exactly() {
     assert_eq!(
         answer.text(),
         "Status|rows|accounts|sum|mean|least|latest\n\
-         Posted|9|6|360.81|45.10125000|-39.99|2023-12-28\n\
-         Draft|9|7|310.52|38.81500000|-50.05|2023-12-25"
+         Posted|9|7|401.20|50.15000000|-40.03|2023-12-24\n\
+         Draft|9|8|321.04|40.13000000|-50.05|2023-12-27"
     );
 }
 

@@ -105,9 +105,10 @@ impl Config {
     }
 
     fn path_in_store(&self) -> Result<Path> {
-        let path = self.url.split_once("://").map_or("", |(_, rest)| {
-            rest.split_once('/').map_or("", |(_, path)| path)
-        });
+        let path = self
+            .url
+            .split_once("://")
+            .map_or("", |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
         Path::parse(path.trim_matches('/')).map_err(|cause| {
             self.wrong("url", format!("source {}: its url is not a path", self.name))
                 .with_source(cause)

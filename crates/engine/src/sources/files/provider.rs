@@ -17,8 +17,8 @@ use datafusion::datasource::physical_plan::{
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
-use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::file::metadata::ParquetMetaData;
@@ -111,7 +111,9 @@ impl FileSource {
             .try_collect()
             .await
             .map_err(unreadable)?;
-        files.retain(|file| !hidden(&folder, &file.location) && self.format(&file.location).is_some());
+        files.retain(|file| {
+            !hidden(&folder, &file.location) && self.format(&file.location).is_some()
+        });
         if files.len() > FILES_MAX {
             return Err(Missing::TooMany);
         }
@@ -278,7 +280,9 @@ impl PinnedFiles {
             )),
             Missing::Mixed => Error::invalid(
                 object,
-                format!("object {object}: its folder in source {source} holds files of several formats"),
+                format!(
+                    "object {object}: its folder in source {source} holds files of several formats"
+                ),
             ),
             Missing::TooMany => Error::new(
                 ErrorKind::TooLarge,
@@ -292,7 +296,12 @@ impl PinnedFiles {
         .with_internal(format!("table {table}")))
     }
 
-    async fn open(&self, object: &str, table: &str, declared: Option<&Object>) -> Result<FileTable> {
+    async fn open(
+        &self,
+        object: &str,
+        table: &str,
+        declared: Option<&Object>,
+    ) -> Result<FileTable> {
         let found = self.found(object, table)?;
         let (schema, footers) = match found.format {
             FileFormat::Parquet => self.parquet(object, &found.files).await?,
@@ -390,9 +399,7 @@ impl PinnedFiles {
         }
         let range = Some(GetRange::Bounded(0..file.size.min(SAMPLE_BYTES)));
         let options = GetOptions { range, ..GetOptions::default() };
-        let read = async {
-            self.store.get_opts(&file.location, options).await?.bytes().await
-        };
+        let read = async { self.store.get_opts(&file.location, options).await?.bytes().await };
         let bytes = read.await.map_err(|cause| source(object, DataFusionError::from(cause)))?;
         let mut bytes = bytes.to_vec();
         if file.size > SAMPLE_BYTES
@@ -432,11 +439,16 @@ async fn footer(
     footers: Arc<FileMetadataCache>,
     file: ObjectMeta,
 ) -> datafusion::error::Result<Arc<ParquetMetaData>> {
-    DFParquetMetadata::new(store.as_ref(), &file)
+    let read = DFParquetMetadata::new(store.as_ref(), &file)
         .with_metadata_size_hint(Some(512 * 1024))
         .with_file_metadata_cache(Some(footers))
         .fetch_metadata()
-        .await
+        .await;
+    if read.is_err() {
+        // The reader makes a text of what the store said. Ask the store again.
+        store.head(&file.location).await?;
+    }
+    read
 }
 
 /// A schema without what other writers noted in it.

@@ -1,0 +1,283 @@
+//! The differential test: a query over the tables that three tenants share answers exactly what it
+//! answers over tables that hold only the one tenant's rows.
+
+use std::cell::Cell;
+
+use outhaul_exports::query::{
+    Aggregate, Column, Compare, Condition, DatePart, DeletedRows, Expr, Literal, OrderBy,
+    Protection, Query, Select,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::kit::{Answer, Plan, TENANTS, World, field};
+use crate::sources::files::FileFormat;
+
+/// How many queries: more by the environment.
+fn cases() -> u32 {
+    let more = std::env::var("OUTHAUL_ISOLATION_CASES").ok().and_then(|n| n.parse().ok());
+    more.unwrap_or(2_000) / 2
+}
+
+const TEXTS: &[&str] = &[
+    "Id",
+    "Name",
+    "AccountNumber",
+    "Currency",
+    "BillToContact.FirstName",
+    "ParentAccount.Name",
+    "BillToContact.Account.Name",
+    "DefaultPaymentMethod.Type",
+];
+const NUMBERS: &[&str] = &["Balance", "Mrr", "BillCycleDay", "ParentAccount.Balance"];
+const MOMENTS: &[&str] = &["CreatedDate", "UpdatedDate", "BillToContact.CreatedDate"];
+
+fn one_of(list: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::select(list).prop_map(ToOwned::to_owned)
+}
+
+fn op() -> impl Strategy<Value = Compare> {
+    prop::sample::select(vec![
+        Compare::Eq,
+        Compare::Ne,
+        Compare::Lt,
+        Compare::Le,
+        Compare::Gt,
+        Compare::Ge,
+    ])
+}
+
+/// Texts that name rows of every tenant: foreign ones must match nothing.
+fn text() -> impl Strategy<Value = String> {
+    let tenant = prop::sample::select(TENANTS.to_vec());
+    let what = prop::sample::select(vec!["Account", "A", "first", "Contact", "name, \"quoted\" é"]);
+    prop_oneof![
+        (what, tenant, 0..14_i64).prop_map(|(what, tenant, n)| format!("{what}-{tenant}-{n}")),
+        prop::sample::select(vec!["USD", "EUR", "", "%", "t_", "ACCOUNT-TA-1"])
+            .prop_map(ToOwned::to_owned),
+    ]
+}
+
+fn leaf() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        (one_of(TEXTS), op(), text()).prop_map(|(path, op, value)| Condition::Compare {
+            left: field(&path),
+            op,
+            right: Expr::Literal(Literal::Text(value)),
+        }),
+        (one_of(NUMBERS), op(), -60_000..60_000_i64).prop_map(|(path, op, n)| Condition::Compare {
+            left: field(&path),
+            op,
+            right: Expr::Literal(Literal::Decimal(format!("{}.{:03}", n / 1000, n.abs() % 1000))),
+        }),
+        (one_of(MOMENTS), op(), 0..40_i64).prop_map(|(path, op, n)| Condition::Compare {
+            left: field(&path),
+            op,
+            right: Expr::Literal(Literal::Timestamp(
+                chrono::DateTime::from_timestamp(1_700_000_000 + n * 3_600, 0).expect("a moment"),
+            )),
+        }),
+        (one_of(TEXTS), text(), any::<bool>(), any::<bool>()).prop_map(
+            |(path, value, negated, ignore_case)| Condition::Like {
+                expr: field(&path),
+                pattern: format!("%{value}%"),
+                negated,
+                ignore_case,
+            }
+        ),
+        (one_of(TEXTS), prop::collection::vec(text(), 0..4), any::<bool>()).prop_map(
+            |(path, list, negated)| Condition::In {
+                expr: field(&path),
+                list: list.into_iter().map(Literal::Text).collect(),
+                negated,
+            }
+        ),
+        (one_of(TEXTS), any::<bool>())
+            .prop_map(|(path, negated)| Condition::IsNull { expr: field(&path), negated }),
+        (one_of(TEXTS), op(), one_of(TEXTS)).prop_map(|(left, op, right)| Condition::Compare {
+            left: field(&left),
+            op,
+            right: field(&right),
+        }),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    leaf().prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::And),
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::Or),
+            inner.prop_map(|inner| Condition::Not(Box::new(inner))),
+        ]
+    })
+}
+
+fn plain() -> impl Strategy<Value = Expr> {
+    prop_oneof![
+        4 => one_of(TEXTS).prop_map(|path| field(&path)),
+        2 => one_of(NUMBERS).prop_map(|path| field(&path)),
+        1 => one_of(MOMENTS).prop_map(|path| field(&path)),
+        1 => one_of(MOMENTS).prop_map(|path| Expr::DatePart {
+            part: DatePart::Week, of: Box::new(field(&path)), zone: "Europe/Berlin".into(),
+        }),
+        1 => Just(Expr::IsDeleted),
+        1 => (one_of(TEXTS), one_of(TEXTS))
+            .prop_map(|(a, b)| Expr::Coalesce(vec![field(&a), field(&b)])),
+        1 => Just(Expr::Convert {
+            amount: Box::new(field("Balance")),
+            currency: Box::new(field("Currency")),
+            to: "USD".into(),
+            rates: vec![("EUR".into(), "1.08".into()), ("GBP".into(), "1.2555".into())],
+        }),
+    ]
+}
+
+fn as_column(at: usize, expr: Expr) -> Column {
+    Column { label: format!("c{at}"), expr, protection: Protection::Plain }
+}
+
+fn deleted() -> impl Strategy<Value = DeletedRows> {
+    prop::sample::select(vec![DeletedRows::Exclude, DeletedRows::Include, DeletedRows::Only])
+}
+
+fn listing() -> impl Strategy<Value = Select> {
+    let columns = prop::collection::vec(plain(), 1..5);
+    let order = prop::collection::vec((plain(), any::<bool>()), 0..3);
+    (columns, prop::option::of(condition()), order, deleted(), prop::option::of(0..10_u64))
+        .prop_map(|(columns, filter, order, deleted, limit)| {
+            let mut select = Select::of("Account");
+            select.columns =
+                columns.into_iter().enumerate().map(|(at, expr)| as_column(at, expr)).collect();
+            select.filter = filter;
+            select.order_by =
+                order.into_iter().map(|(expr, descending)| OrderBy { expr, descending }).collect();
+            if !select.order_by.is_empty() {
+                // Rows that are equal in every key may come in any order: end with the key.
+                select.order_by.push(OrderBy { expr: Expr::own("Id"), descending: false });
+            }
+            select.deleted = deleted;
+            select.limit = limit;
+            select
+        })
+}
+
+fn totals() -> impl Strategy<Value = Select> {
+    let call = (
+        prop::sample::select(vec![
+            Aggregate::Count,
+            Aggregate::Sum,
+            Aggregate::Avg,
+            Aggregate::Min,
+            Aggregate::Max,
+        ]),
+        any::<bool>(),
+        one_of(NUMBERS),
+    );
+    (
+        prop::collection::vec(plain(), 0..3),
+        prop::collection::vec(call, 1..3),
+        prop::option::of(condition()),
+    )
+        .prop_map(|(keys, calls, filter)| {
+            let mut select = Select::of("Account");
+            let calls = calls.into_iter().map(|(function, distinct, of)| Expr::Aggregate {
+                function,
+                distinct,
+                of: Some(Box::new(field(&of))),
+            });
+            select.columns = keys
+                .iter()
+                .cloned()
+                .chain(calls)
+                .enumerate()
+                .map(|(at, expr)| as_column(at, expr))
+                .collect();
+            select.group_by = keys;
+            select.filter = filter;
+            select
+        })
+}
+
+/// SQL texts, among them all the ways by which a foreign cell could show.
+fn sql() -> impl Strategy<Value = String> {
+    let text = text().prop_map(|text| text.replace('\'', "''"));
+    (0..16_usize, text, one_of(&["Id", "Name", "AccountNumber", "Currency"]), -50..50_i64).prop_map(
+        |(shape, text, name, n)| match shape {
+            0 => format!("SELECT * FROM Account WHERE {name} > '{text}'"),
+            1 => format!("SELECT a.{name}, c.FirstName FROM Account a JOIN Contact c ON a.Id > c.Id WHERE c.LastName <> '{text}'"),
+            2 => format!("SELECT {name}, count(*), sum(Balance) FROM Account GROUP BY {name} HAVING count(*) > {}", n % 3),
+            3 => format!("SELECT {name} FROM Account WHERE CAST(substr({name}, 12) AS INT) > {n}"),
+            4 => format!("SELECT {name} FROM Account WHERE CASE WHEN Id LIKE '%tb%' THEN 1/0 ELSE 1 END = 1 AND Mrr > {n}"),
+            5 => format!("SELECT DISTINCT {name} FROM Account UNION SELECT FirstName FROM Contact"),
+            6 => format!("SELECT max({name}), min({name}) FROM Account WHERE Balance < {n}.5"),
+            7 => format!("SELECT Id FROM Account WHERE {name} IN (SELECT {name} FROM Accounts WHERE Id <> '{text}')"),
+            8 => format!("SELECT Id, row_number() OVER (PARTITION BY Currency ORDER BY Id) FROM Account WHERE Balance > {n}"),
+            9 => format!("WITH x AS (SELECT Id, {name} AS n FROM Account) SELECT x.n, y.n FROM x JOIN x y ON x.Id = y.Id"),
+            10 => format!("SELECT Id FROM Account a WHERE EXISTS (SELECT 1 FROM Contact c WHERE c.Country = 'Draft' AND c.FirstName > a.{name})"),
+            11 => format!("SELECT (SELECT max({name}) FROM Account) || Id FROM Account WHERE BillCycleDay / ({n} - BillCycleDay) > 0"),
+            12 => format!("SELECT a.Id, b.Id FROM Account a FULL OUTER JOIN Account b ON a.{name} = b.{name} AND a.Mrr < b.Mrr"),
+            13 => format!("SELECT string_agg({name}, ',' ORDER BY Id) FROM Account WHERE Id > '{text}'"),
+            14 => format!("SELECT Id FROM Account WHERE length({name}) > {} ORDER BY {name}, Id LIMIT 3", n.abs() % 20),
+            _ => format!("SELECT count(DISTINCT {name}), avg(Mrr), sum(BillCycleDay + {n}) FROM Account"),
+        },
+    )
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    prop_oneof![
+        3 => listing().prop_map(|select| Query::Select(Box::new(select))),
+        1 => totals().prop_map(|select| Query::Select(Box::new(select))),
+        2 => sql().prop_map(|text| Query::Sql { text }),
+    ]
+}
+
+/// What everybody may see of an outcome: the rows in any order, or the words of the error.
+fn outcome(result: outhaul_exports::Result<Answer>) -> String {
+    match result {
+        Ok(answer) => answer.sorted().text(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+#[test]
+fn no_query_over_parquet_answers_anything_else_with_other_tenants_present() {
+    compare_worlds(FileFormat::Parquet);
+}
+
+#[test]
+fn no_query_over_text_answers_anything_else_with_other_tenants_present() {
+    compare_worlds(FileFormat::Csv);
+}
+
+fn compare_worlds(format: FileFormat) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let world = |tenants: &[&str]| World::of(&Plan { tenants, rows: 14, format, files: 1 });
+    let together = world(&TENANTS);
+    let alone = TENANTS.map(|tenant| world(&[tenant]));
+    let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
+    let answered = Cell::new(0);
+    TestRunner::new(config)
+        .run(&(query(), 0..TENANTS.len()), |(query, at)| {
+            let tenant = TENANTS[at];
+            let (here, there) = runtime.block_on(async {
+                (together.run(tenant, &query).await, alone[at].run(tenant, &query).await)
+            });
+            answered.set(answered.get() + u32::from(here.is_ok()));
+            let (here, there) = (outcome(here), outcome(there));
+            prop_assert_eq!(&here, &there);
+            // A marker of another tenant may stand in an answer only if the query itself said it.
+            let said = format!("{query:?}");
+            for foreign in TENANTS.iter().filter(|other| **other != tenant) {
+                let marker = format!("-{foreign}-");
+                prop_assert!(said.contains(&marker) || !here.contains(&marker), "{}", here);
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let answered = answered.get();
+    assert!(answered * 3 > cases() * 2, "only {answered} were answered: the test asks nothing");
+}
