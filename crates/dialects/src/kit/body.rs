@@ -42,7 +42,15 @@ enum Coding {
 ///
 /// # Errors
 /// See [`BodyError`].
-pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
+pub async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, BodyError> {
+    let whole = read_checked(headers, &mut body).await;
+    if whole.is_err() {
+        drain(&mut body).await;
+    }
+    whole
+}
+
+async fn read_checked(headers: &HeaderMap, body: &mut Body) -> Result<Bytes, BodyError> {
     let coding = coding(headers)?;
     if announced(headers).is_some_and(|length| length > BODY_BYTES_MAX as u64) {
         return Err(BodyError::TooLarge);
@@ -50,6 +58,18 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
     match coding {
         Coding::Identity => read_plain(body).await,
         Coding::Gzip => read_gzip(body).await,
+    }
+}
+
+/// Takes in what is left of a refused body, up to the cap: a client that is still sending when the
+/// connection closes may never read why it was refused.
+async fn drain(body: &mut Body) {
+    let mut left = BODY_BYTES_MAX;
+    while let Ok(Some(piece)) = next(body).await {
+        if piece.len() > left {
+            return;
+        }
+        left -= piece.len();
     }
 }
 
@@ -77,9 +97,9 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read_plain(mut body: Body) -> Result<Bytes, BodyError> {
+async fn read_plain(body: &mut Body) -> Result<Bytes, BodyError> {
     let mut whole = Vec::new();
-    while let Some(piece) = next(&mut body).await? {
+    while let Some(piece) = next(body).await? {
         if whole.len() + piece.len() > BODY_BYTES_MAX {
             return Err(BodyError::TooLarge);
         }
@@ -88,10 +108,10 @@ async fn read_plain(mut body: Body) -> Result<Bytes, BodyError> {
     Ok(whole.into())
 }
 
-async fn read_gzip(mut body: Body) -> Result<Bytes, BodyError> {
+async fn read_gzip(body: &mut Body) -> Result<Bytes, BodyError> {
     let mut inflater = MultiGzDecoder::new(Capped::default());
     let mut received = 0;
-    while let Some(piece) = next(&mut body).await? {
+    while let Some(piece) = next(body).await? {
         received += piece.len();
         if received > BODY_BYTES_MAX {
             return Err(BodyError::TooLarge);

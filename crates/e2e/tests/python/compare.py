@@ -86,7 +86,7 @@ def exported():
     return rows
 
 
-def canonical(value, like):
+def canonical(value, like, naive):
     """A value of either side as something that compares, given a source value of that column."""
     if value is None or value == "":
         return None
@@ -100,9 +100,10 @@ def canonical(value, like):
     if isinstance(like, datetime.datetime):
         if isinstance(value, str):
             value = datetime.datetime.fromisoformat(value)
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=ZONE)
-        # A workbook keeps moments as days in binary fractions.
+        if naive:
+            value = value.astimezone(ZONE).replace(tzinfo=None) if value.tzinfo else value
+            # A workbook keeps moments as days in binary fractions.
+            return round((value - datetime.datetime(1970, 1, 1)).total_seconds())
         return round(value.timestamp())
     if isinstance(like, datetime.date):
         return str(value.date() if isinstance(value, datetime.datetime) else value)
@@ -120,7 +121,8 @@ for at, heading in enumerate(header):
     like = next((value for value in column if value is not None), None)
     for line, (want, row) in enumerate(zip(column, rows)):
         got = row[at] if at < len(row) else None
-        a, b = canonical(want, like), canonical(got, like)
+        naive = isinstance(got, datetime.datetime) and got.tzinfo is None
+        a, b = canonical(want, like, naive), canonical(got, like, naive)
         if b == MASK and a is not None:
             continue
         if a != b:
