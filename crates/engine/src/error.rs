@@ -185,7 +185,7 @@ fn arrow(cause: ArrowError) -> Error {
             "a value is outside of what an operation of the query can take"
         }
         ArrowError::MemoryError(text) => return exhausted(text),
-        ArrowError::IoError(_, io) if io.kind() == std::io::ErrorKind::StorageFull => {
+        ArrowError::IoError(_, io) if is_full(io) => {
             return exhausted("the disk of the spill files is full").with_source(cause);
         }
         _ => return Error::internal("the query failed").with_source(cause),
@@ -264,6 +264,7 @@ fn inside<'a>(
         Some(DataFusionError::Context(_, inner)) => Some(inner.as_ref()),
         Some(DataFusionError::ArrowError(inner, _)) => match inner.as_ref() {
             ArrowError::ExternalError(inner) => Some(inner.as_ref()),
+            ArrowError::IoError(_, inner) => Some(inner),
             _ => None,
         },
         _ => error.source(),
@@ -274,7 +275,7 @@ fn look(cause: &ArrowError) -> Option<Error> {
     match cause {
         ArrowError::DivideByZero => Some(arrow(ArrowError::DivideByZero)),
         ArrowError::ArithmeticOverflow(_) => Some(overflow("a calculation")),
-        ArrowError::IoError(_, io) if io.kind() == std::io::ErrorKind::StorageFull => {
+        ArrowError::IoError(_, io) if is_full(io) => {
             Some(exhausted("the disk of the spill files is full"))
         }
         ArrowError::CastError(text) => Some(arrow(ArrowError::CastError(text.clone()))),
@@ -307,6 +308,10 @@ fn copy(fault: &Fault) -> Error {
 }
 
 fn by_chain(error: DataFusionError) -> Error {
+    if error.to_string().contains("Regular expression did not compile") {
+        let text = "a regular expression of the query is wrong or too large";
+        return Error::invalid("query", text).with_source(error);
+    }
     if let DataFusionError::Execution(text) = &error {
         // Texts of functions; some of them quote their arguments, so none is passed on.
         let sentence = if text.contains("verflow") {
@@ -317,11 +322,22 @@ fn by_chain(error: DataFusionError) -> Error {
         return Error::invalid("query", sentence).with_source(error);
     }
     if let DataFusionError::IoError(cause) = &error
-        && cause.kind() == std::io::ErrorKind::StorageFull
+        && is_full(cause)
     {
         return exhausted("the disk of the spill files is full").with_source(error);
     }
     Error::internal("the query failed").with_source(error)
+}
+
+/// Whether a disk is full, however deep that is wrapped: a source may hold one error inside another
+/// without saying so.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    if io.is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull) {
+        return true;
+    }
+    let held = io.and_then(|io| io.get_ref()).map(|held| held as &(dyn std::error::Error + 'static));
+    held.or_else(|| inside(error)).is_some_and(is_full)
 }
 
 fn generic() -> Error {
@@ -336,4 +352,28 @@ fn line(text: &str) -> String {
         return "the query cannot be planned".to_owned();
     }
     first.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error as Io, ErrorKind as Kind};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_found_however_deep() {
+        let full = || Io::from(Kind::StorageFull);
+        let arrow = |io: Io| DataFusionError::from(ArrowError::IoError("x".into(), io));
+        let deep = [
+            DataFusionError::IoError(full()),
+            arrow(full()),
+            arrow(Io::other(DataFusionError::IoError(full()))),
+            arrow(Io::other(arrow(full()))),
+        ];
+        for error in deep {
+            let text = running(error).public().to_owned();
+            assert!(text.starts_with("storage_full: "), "{text}");
+        }
+        assert_eq!(*running(arrow(Io::other("else"))).kind(), ErrorKind::Internal);
+    }
 }

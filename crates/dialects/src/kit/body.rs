@@ -6,6 +6,7 @@
 //! codings, are not. Call this after authentication only.
 
 use std::io::Write;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -13,6 +14,9 @@ use flate2::write::MultiGzDecoder;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use outhaul_exports::limits::BODY_BYTES_MAX;
+
+/// How long the rest of a refused body is waited for.
+const DRAIN_TIME: Duration = Duration::from_millis(300);
 
 /// Why a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,16 +65,20 @@ async fn read_checked(headers: &HeaderMap, body: &mut Body) -> Result<Bytes, Bod
     }
 }
 
-/// Takes in what is left of a refused body, up to the cap: a client that is still sending when the
-/// connection closes may never read why it was refused.
+/// Takes in what is left of a refused body, up to the cap and for a moment: a client that is still
+/// sending when the connection closes may never read why it was refused.
 async fn drain(body: &mut Body) {
     let mut left = BODY_BYTES_MAX;
-    while let Ok(Some(piece)) = next(body).await {
-        if piece.len() > left {
-            return;
+    let draining = async {
+        while let Ok(Some(piece)) = next(body).await {
+            if piece.len() > left {
+                return;
+            }
+            left -= piece.len();
         }
-        left -= piece.len();
-    }
+    };
+    // Whether it came to the end or not, the answer goes out now.
+    let _ = tokio::time::timeout(DRAIN_TIME, draining).await;
 }
 
 fn coding(headers: &HeaderMap) -> Result<Coding, BodyError> {
