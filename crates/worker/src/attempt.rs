@@ -32,7 +32,7 @@ pub(crate) async fn attempt(shared: &Shared, export: Export, slot: Held, asked_a
     );
     let work = Work { shared, export: &export, key: &key };
     let ending = match work.supervise(slot, asked_at).await {
-        Some(outcome) => publish(shared, &export, &key, outcome).await,
+        Some(outcome) => publish(shared, &key, outcome).await,
         None => Ending::Abandoned,
     };
     if ending.leaves_no_files() {

@@ -42,13 +42,17 @@ impl Keeping<'_> {
     /// Renews the lease until the attempt must stop.
     pub(crate) async fn keep(mut self) -> Order {
         let mut changes = self.jobs.changes();
+        let mut told = true;
         let mut beat_at = self.renewed_at + self.timings.heartbeat;
         loop {
             let lost_at = self.renewed_at + self.timings.reach();
             let noticed = tokio::select! {
                 () = sleep_until(beat_at.min(lost_at)) => false,
                 // Cancelling is seen at once where the store tells of changes.
-                changed = changes.changed() => changed.is_ok(),
+                changed = changes.changed(), if told => {
+                    told = changed.is_ok();
+                    told
+                }
             };
             if noticed {
                 changes.borrow_and_update();

@@ -1,8 +1,8 @@
 //! Tells the store how an attempt ended: the one conditional update that makes files reachable.
 //!
 //! The update names the lease, so that of two workers that believe to hold it, one is refused. An
-//! answer that is lost is not an answer: the update is sent again, and when it is refused then, the
-//! export is read back to see whether the first one had come through.
+//! answer that is lost is not an answer: the update is sent again, and the store answers it as it
+//! did the first time.
 
 use std::time::Duration;
 
@@ -47,33 +47,20 @@ impl Ending {
 }
 
 /// Tells the store.
-pub(crate) async fn publish(
-    shared: &Shared,
-    export: &Export,
-    key: &LeaseKey,
-    outcome: Outcome,
-) -> Ending {
+pub(crate) async fn publish(shared: &Shared, key: &LeaseKey, outcome: Outcome) -> Ending {
     let patience = Instant::now() + shared.timings.finish_patience;
-    let mut lost_answer = false;
     loop {
         match tell(shared, key, outcome.clone()).await {
             Ok(Some(now)) => {
                 count(&outcome, &now);
                 return Ending::Recorded(now.state);
             }
-            Ok(None) if lost_answer => match read_back(shared, export, &outcome).await {
-                Ok(ending) => return ending,
-                Err(error) => warn(key, &error),
-            },
             Ok(None) => {
                 metrics::counter!("outhaul_finish_refused_total").increment(1);
                 tracing::warn!(export_id = %key.export, "the end of an attempt came too late");
                 return Ending::Refused;
             }
-            Err(error) => {
-                lost_answer = true;
-                warn(key, &error);
-            }
+            Err(error) => warn(key, &error),
         }
         if Instant::now() > patience {
             return Ending::Unknown;
@@ -87,25 +74,6 @@ async fn tell(shared: &Shared, key: &LeaseKey, outcome: Outcome) -> Result<Optio
     timeout(shared.timings.lease, telling)
         .await
         .unwrap_or_else(|_| Err(Error::unavailable("the store did not answer in time")))
-}
-
-/// Whether the export stands as the attempt left it: an update whose answer was lost came through.
-async fn read_back(shared: &Shared, export: &Export, outcome: &Outcome) -> Result<Ending> {
-    let now = shared.jobs.get(&export.tenant, export.id).await?;
-    let ours = match (&now, outcome) {
-        (Some(now), Outcome::Completed { manifest, .. }) => {
-            now.manifest.as_ref() == Some(manifest)
-                && matches!(now.state, State::Completed | State::Expired)
-        }
-        _ => false,
-    };
-    match now {
-        Some(now) if ours => {
-            count(outcome, &now);
-            Ok(Ending::Recorded(State::Completed))
-        }
-        _ => Ok(Ending::Refused),
-    }
 }
 
 fn warn(key: &LeaseKey, error: &Error) {

@@ -118,7 +118,12 @@ async fn a_full_volume_is_said_and_heals() {
 async fn write(store: &LocalArtifacts, bytes: usize) -> outhaul_exports::Result<()> {
     let mut upload = store.create(&key()).await?;
     for _ in 0..bytes / (64 * 1024) {
-        upload.write(Bytes::from(vec![7u8; 64 * 1024])).await?;
+        if let Err(error) = upload.write(Bytes::from(vec![7u8; 64 * 1024])).await {
+            let again = upload.write(Bytes::from_static(b"more")).await;
+            assert!(again.is_err(), "what failed once goes on failing");
+            upload.abort().await.expect("what failed can be given up");
+            return Err(error);
+        }
     }
     upload.finish().await.map(drop)
 }

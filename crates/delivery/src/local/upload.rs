@@ -27,7 +27,8 @@ const QUEUE: usize = 4;
 /// the next piece is made.
 pub(super) struct LocalUpload {
     pieces: mpsc::Sender<Step>,
-    writer: JoinHandle<Result<Option<Written>>>,
+    /// Until it has said how it ended.
+    writer: Option<JoinHandle<Result<Option<Written>>>>,
 }
 
 enum Step {
@@ -57,23 +58,29 @@ impl LocalUpload {
             digest: Digest::default(),
         };
         let writer = tokio::task::spawn_blocking(move || object.run(steps));
-        Ok(Self { pieces, writer })
+        Ok(Self { pieces, writer: Some(writer) })
+    }
+
+    /// How the writer ended; `None` when it wrote nothing that stays.
+    async fn ended(&mut self) -> Result<Option<Written>> {
+        match self.writer.take() {
+            Some(writer) => writer.await.map_err(error::panicked)?,
+            None => Ok(None),
+        }
     }
 
     /// Why the writer ended before it was told to.
     async fn failure(&mut self) -> Error {
-        match (&mut self.writer).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(_)) => Error::internal("an upload was written to after its end"),
-            Err(panic) => error::panicked(panic),
-        }
+        let ended = self.ended().await;
+        ended.err().unwrap_or_else(|| Error::internal("an upload went on after it had failed"))
     }
 }
 
 #[async_trait]
 impl Upload for LocalUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        if self.writer.is_finished() || self.pieces.send(Step::Piece(bytes)).await.is_err() {
+        let over = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
+        if over || self.pieces.send(Step::Piece(bytes)).await.is_err() {
             return Err(self.failure().await);
         }
         Ok(())
@@ -83,14 +90,18 @@ impl Upload for LocalUpload {
         if self.pieces.send(Step::Finish).await.is_err() {
             return Err(self.failure().await);
         }
-        let written = self.writer.await.map_err(error::panicked)??;
+        let written = self.ended().await?;
         written.ok_or_else(|| Error::internal("an upload ended without its end"))
     }
 
-    async fn abort(self: Box<Self>) -> Result<()> {
-        drop(self.pieces);
-        // An error of the writer is one of the upload that is given up; it has cleaned up itself.
-        self.writer.await.map_err(error::panicked)?.or(Ok(None)).map(drop)
+    async fn abort(mut self: Box<Self>) -> Result<()> {
+        let writer = self.writer.take();
+        drop(self);
+        if let Some(writer) = writer {
+            // An error is one of the upload that is given up; the writer has cleaned up itself.
+            let _ = writer.await.map_err(error::panicked)?;
+        }
+        Ok(())
     }
 }
 

@@ -43,7 +43,8 @@ impl From<Stop> for Answer {
 
 /// Words that an error's text may begin with, and what they mean for the export.
 const CODES: [(&str, Decision); 5] = [
-    ("storage_full", Decision::Retry),
+    // Whoever waits is told at once; a full volume seldom empties itself within a few retries.
+    ("storage_full", Decision::Fail),
     ("source_changed", Decision::Retry),
     ("memory_limit", Decision::Fail),
     ("spill_limit", Decision::Fail),
@@ -130,7 +131,7 @@ mod tests {
         let cases = [
             (
                 Error::unavailable("storage_full: artifact volume has 3 MiB free, needed more"),
-                ("storage_full", "artifact volume has 3 MiB free, needed more", Decision::Retry),
+                ("storage_full", "artifact volume has 3 MiB free, needed more", Decision::Fail),
             ),
             (
                 Error::unavailable("memory_limit: the query needs more memory"),

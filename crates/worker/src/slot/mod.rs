@@ -95,11 +95,13 @@ fn serve_or_fail(assemble: impl FnOnce(&Setup) -> Result<Parts>) -> Result<()> {
 /// Reads the first line byte by byte: what follows belongs to somebody else.
 fn read_setup(input: &mut impl Read) -> Result<Setup> {
     let mut line = Vec::new();
-    for byte in input.bytes() {
-        match byte.map_err(|cause| Error::internal("read the setup").with_source(cause))? {
-            b'\n' => break,
-            _ if line.len() > REQUEST_BYTES_MAX => break,
-            byte => line.push(byte),
+    let mut byte = [0];
+    while line.len() <= REQUEST_BYTES_MAX {
+        let count = input.read(&mut byte);
+        match count.map_err(|cause| Error::internal("read the setup").with_source(cause))? {
+            0 => break,
+            _ if byte == [b'\n'] => break,
+            _ => line.extend_from_slice(&byte),
         }
     }
     let setup: Setup = serde_json::from_slice(&line).map_err(|cause| {

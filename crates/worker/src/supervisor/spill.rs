@@ -7,12 +7,16 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::{Error, Result};
 
 const LOCK: &str = "lock";
 const PREFIX: &str = "slots-";
+
+/// No start takes so long.
+const OLD: Duration = Duration::from_secs(3_600);
 
 /// The folder of this process. It goes when this is dropped.
 pub(super) struct SpillRoot {
@@ -60,19 +64,30 @@ impl Drop for SpillRoot {
 }
 
 fn remove_if_dead(folder: &Path) {
-    // A folder without a lock is one whose owner died between two lines, or is just being made;
-    // the younger ones are left for the next start.
-    let Ok(lock) = File::open(folder.join(LOCK)) else { return };
-    match lock.try_lock() {
-        Ok(()) => {
-            if let Err(error) = fs::remove_dir_all(folder) {
-                tracing::warn!(error = %error, "old spill files could not be removed");
-            }
+    let Ok(lock) = File::open(folder.join(LOCK)) else {
+        // It is just being made, or its owner died between two lines.
+        if is_old(folder) {
+            remove(folder);
         }
+        return;
+    };
+    match lock.try_lock() {
+        Ok(()) => remove(folder),
         Err(TryLockError::WouldBlock) => {}
         Err(TryLockError::Error(error)) => {
             tracing::warn!(error = %error, "a spill folder's lock could not be tried");
         }
+    }
+}
+
+fn is_old(folder: &Path) -> bool {
+    let age = fs::metadata(folder).and_then(|meta| meta.modified()).map(|at| at.elapsed());
+    age.is_ok_and(|age| age.is_ok_and(|age| age > OLD))
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder) {
+        tracing::warn!(error = %error, "old spill files could not be removed");
     }
 }
 

@@ -1,0 +1,221 @@
+//! Exports that end well.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use outhaul_exports::ExportId;
+use outhaul_exports::export::State;
+use outhaul_exports::query::{Column, Expr, Protection, Query, Select};
+use outhaul_exports::spec::{FormatChoice, Packing};
+
+use super::rig::Rig;
+use super::store::CutStore;
+
+crate::cases![
+    an_export_completes,
+    several_files_of_every_format,
+    a_long_run_keeps_its_lease,
+    many_exports_through_few_slots,
+    an_error_that_may_pass_is_tried_again,
+    an_error_that_may_not_is_the_end,
+    an_answer_that_was_lost_is_asked_for_again,
+    sealed_columns_leave_only_sealed,
+    what_a_spreadsheet_would_change_is_said,
+];
+
+async fn an_export_completes() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    for rows in [0, 1, 25_000] {
+        let id = rig.script(&format!("rows={rows}")).await;
+        let export = rig.ended(id).await;
+        rig.assert_whole(&export, rows).await;
+        let manifest = export.manifest.expect("a manifest");
+        assert_eq!(manifest.snapshot.guarantee, "it is made up");
+        let artifact = &manifest.artifacts[0];
+        assert_eq!((artifact.file_name.as_str(), artifact.text), ("export.csv", true));
+        assert_eq!(artifact.columns[1].column_type, "Utf8");
+        assert_eq!(export.progress.queries_done, 1);
+        assert_eq!(export.progress.rows_estimated, Some(rows));
+        assert_eq!(export.progress.bytes_written, artifact.bytes);
+        assert_eq!(export.tally.attempts, 1);
+    }
+    worker.drain.begin(Duration::ZERO);
+    worker.ended().await;
+}
+
+async fn several_files_of_every_format() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    for format in ["csv", "html", "xlsx"] {
+        for packing in [Packing::None, Packing::Gzip, Packing::Zip] {
+            let mut export = rig.export(&["rows=10", "rows=3000"]);
+            export.spec.format = FormatChoice::plain(format);
+            export.spec.packing = packing;
+            let id = rig.submit(export).await;
+            let export = rig.ended(id).await;
+            assert_eq!(export.state, State::Completed, "{format}: {:?}", export.failure);
+            let manifest = export.manifest.expect("a manifest");
+            let rows: Vec<u64> = manifest.artifacts.iter().map(|a| a.rows).collect();
+            assert_eq!(rows, [10, 3_000], "{format}");
+            for artifact in &manifest.artifacts {
+                let bytes = rig.bytes(artifact).await;
+                let magic: &[u8] = match (packing, format) {
+                    (Packing::Gzip, _) => &[0x1f, 0x8b],
+                    (Packing::Zip, _) | (_, "xlsx") => b"PK",
+                    (_, "csv") => b"id,name\n",
+                    _ => b"<!",
+                };
+                assert!(bytes.starts_with(magic), "{format} {packing:?}");
+            }
+        }
+    }
+    drop(worker);
+}
+
+async fn a_long_run_keeps_its_lease() {
+    let rig = Rig::new();
+    let _house = rig.keep_house();
+    let worker = rig.work().await;
+    let gate = rig.gate("gate");
+    let id = rig.script(&format!("rows=4000 at=2000 do={}", gate.script())).await;
+    let held = gate.reached().await;
+    let first = rig.get(id).await.lease.expect("a lease").until;
+    // Three leases long.
+    let later = first + chrono::TimeDelta::milliseconds(1_800);
+    let now = rig.until(id, |export| export.lease.as_ref().is_none_or(|l| l.until > later)).await;
+    assert_eq!((now.state, now.tally.rescues), (State::Running, 0));
+    assert!(now.progress.rows_read >= 2_000, "{:?}", now.progress);
+    drop(held);
+    let export = rig.ended(id).await;
+    rig.assert_whole(&export, 4_000).await;
+    assert_eq!(export.tally.attempts, 1);
+    drop(worker);
+}
+
+async fn many_exports_through_few_slots() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        ids.push((n, rig.script(&format!("rows={n}")).await));
+    }
+    for (rows, id) in ids {
+        let export = rig.ended(id).await;
+        rig.assert_whole(&export, rows).await;
+    }
+    assert_eq!(rig.files().len(), 60);
+    drop(worker);
+}
+
+async fn an_error_that_may_pass_is_tried_again() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let id = rig.script("rows=3000 at=2000 do=away").await;
+    let export = rig.until(id, |export| export.tally.errors == 1).await;
+    assert_eq!(export.state, State::Queued);
+    assert!(export.not_before.is_some());
+    let failure = export.failure.expect("a failure");
+    assert_eq!(
+        (failure.code.as_str(), failure.message.as_str()),
+        ("unavailable", "the source is away")
+    );
+    drop(worker);
+}
+
+async fn an_error_that_may_not_is_the_end() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    for (script, code) in [
+        ("rows=3000 at=2000 do=bad", "invalid_query"),
+        ("rows=3000 open=bad", "invalid_query"),
+        ("rows=3000 at=2000 do=panic", "internal_error"),
+    ] {
+        let id = rig.submit(rig.export(&["rows=5000", script])).await;
+        let export = rig.ended(id).await;
+        assert_eq!(export.state, State::Failed, "{script}");
+        assert_eq!(export.failure.expect("a failure").code, code, "{script}");
+        assert!(export.manifest.is_none());
+    }
+    worker.drain.begin(Duration::ZERO);
+    worker.ended().await;
+    // Also the first query's file, which was finished, is gone.
+    assert_eq!(rig.files(), Vec::<std::path::PathBuf>::new());
+}
+
+async fn an_answer_that_was_lost_is_asked_for_again() {
+    let rig = Rig::new();
+    let jobs = Arc::new(CutStore::over(rig.jobs.clone()));
+    jobs.lose_answers.store(1, Ordering::Relaxed);
+    let worker = rig.work_on(jobs.clone()).await;
+    let id = rig.script("rows=3000").await;
+    let export = rig.ended(id).await;
+    worker.drain.begin(Duration::from_secs(10));
+    worker.ended().await;
+    assert_eq!(jobs.told.load(Ordering::Relaxed), 2, "it was told again");
+    // Its files were not taken for those of a lost lease.
+    rig.assert_whole(&export, 3_000).await;
+    let file = rig.files().pop().expect("a file");
+    let mut text = String::new();
+    std::fs::File::open(file).expect("it opens").read_to_string(&mut text).expect("text");
+    assert_eq!(text.lines().count(), 3_001);
+}
+
+async fn sealed_columns_leave_only_sealed() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let select = |protection| {
+        let mut select = Select::of("Anything");
+        let column = |label: &str, protection| Column {
+            label: label.into(),
+            expr: Expr::own(label),
+            protection,
+        };
+        select.columns = vec![column("id", Protection::Plain), column("name", protection)];
+        Query::Select(Box::new(select))
+    };
+    let mut export = rig.export(&["rows=0"]);
+    export.spec.queries[0].query = select(Protection::Sealed);
+    let without_key = rig.submit(export.clone()).await;
+    let failed = rig.ended(without_key).await.failure.expect("a failure");
+    assert_eq!(failed.code, "sealing_failed");
+    assert!(failed.message.contains("register one"), "{}", failed.message);
+
+    export.id = ExportId::new(rig.clock.now());
+    // The recipient of age's own documentation.
+    let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    export.spec.sealing_key = Some(key.into());
+    let id = rig.submit(export).await;
+    let export = rig.ended(id).await;
+    assert_eq!(export.state, State::Completed, "{:?}", export.failure);
+    let manifest = export.manifest.expect("a manifest");
+    let text = rig.bytes(&manifest.artifacts[0]).await;
+    let text = String::from_utf8(text).expect("text");
+    assert!(!text.contains("name, "), "{text}");
+    for (n, line) in text.lines().skip(1).enumerate() {
+        let (id, name) = line.split_once(',').expect("two columns");
+        assert_eq!(id, n.to_string());
+        // A null stays one; everything else is a message of age in base64.
+        match n % 7 {
+            0 => assert_eq!(name, ""),
+            _ => assert!(name.starts_with("YWdlLWVuY3J5cHRpb24ub3JnL3Yx"), "{name}"),
+        }
+    }
+    drop(worker);
+}
+
+async fn what_a_spreadsheet_would_change_is_said() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let mut export = rig.export(&["rows=1100000"]);
+    export.spec.format = FormatChoice::plain("xlsx");
+    let id = rig.submit(export).await;
+    let export = rig.ended(id).await;
+    assert_eq!(export.state, State::Completed, "{:?}", export.failure);
+    let [warning] = export.warnings.as_slice() else { panic!("{:?}", export.warnings) };
+    assert_eq!((warning.code.as_str(), warning.count), ("further_sheet", 1));
+    assert!(warning.message.contains("export.xlsx"), "{}", warning.message);
+    drop(worker);
+}
