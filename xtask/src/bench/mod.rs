@@ -82,7 +82,7 @@ pub struct Outcome {
 
 /// Runs the comparison.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let python = python::environment("xtask/src/bench/requirements.txt")?;
+    let python = python::environment("xtask/src/bench/bench-requirements.txt")?;
     let source = data(&python, args.scale)?;
     let mut build = run::cargo();
     build.args(["build", "--release", "--package", "outhaul"]);

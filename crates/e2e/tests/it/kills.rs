@@ -90,9 +90,9 @@ async fn an_acknowledged_export_is_never_lost() -> anyhow::Result<()> {
     let acknowledged = Arc::new(Mutex::new(BTreeMap::new()));
     for round in 0..times(150) {
         let mut clients = tokio::task::JoinSet::new();
-        for lane in 0..4 {
+        for lane in 0..8 {
             let (zuora, native, log) = (zuora.clone(), native.clone(), acknowledged.clone());
-            clients.spawn(create_until_it_dies(zuora, native, log, round * 4 + lane));
+            clients.spawn(create_until_it_dies(zuora, native, log, round * 8 + lane));
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(5..500))).await;
         server.kill();

@@ -5,4 +5,6 @@ mod clients;
 mod disks;
 mod kills;
 mod limits;
+mod queries;
+mod restarts;
 mod values;
