@@ -30,9 +30,10 @@ use datafusion::physical_plan::{
     SendableRecordBatchStream,
 };
 use datafusion::scalar::ScalarValue;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::error::Fault;
+use crate::sources::Table;
 
 /// Which rows may pass: a column and the values it may hold.
 #[derive(Debug, Clone)]
@@ -89,6 +90,7 @@ pub(crate) const ROW: &str = "#row";
 /// Rows of one object that one tenant may see.
 pub(crate) struct TenantBarrierExec {
     object: String,
+    table: Arc<dyn Table>,
     inner: Arc<dyn ExecutionPlan>,
     /// Whether the rows are counted in a last column. It tells the optimizer of an order that it
     /// can keep, and has to keep where the plan asks for it.
@@ -102,6 +104,7 @@ impl TenantBarrierExec {
     /// are given by their place in the scan's output. `keep` says which columns go on.
     pub(crate) fn over(
         object: &str,
+        table: Arc<dyn Table>,
         scan: Arc<dyn ExecutionPlan>,
         tenant: (&Admission, usize),
         narrower: &[(&Admission, usize)],
@@ -142,7 +145,7 @@ impl TenantBarrierExec {
             Boundedness::Bounded,
         );
         let properties = Arc::new(properties);
-        Ok(Self { object: object.to_owned(), inner, counted, schema, properties })
+        Ok(Self { object: object.to_owned(), table, inner, counted, schema, properties })
     }
 
     /// What is behind the wall, for tests.
@@ -207,11 +210,12 @@ impl ExecutionPlan for TenantBarrierExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let rows = self.inner.execute(partition, context)?;
-        let object = self.object.clone();
+        let (object, table) = (self.object.clone(), Arc::clone(&self.table));
+        let rows = rows.or_else(move |cause| of_source(object.clone(), Arc::clone(&table), cause));
         let counted = self.counted.then(|| Arc::clone(&self.schema));
         let mut next = 0_u64;
         let rows = rows.map(move |batch| {
-            let batch = batch.map_err(|cause| of_source(&object, cause))?;
+            let batch = batch?;
             let Some(schema) = &counted else { return Ok(batch) };
             let first = next;
             next += batch.num_rows() as u64;
@@ -223,12 +227,17 @@ impl ExecutionPlan for TenantBarrierExec {
     }
 }
 
-/// Says which object's files an error comes from.
-fn of_source(object: &str, cause: DataFusionError) -> DataFusionError {
-    match cause {
-        DataFusionError::ResourcesExhausted(_) => cause,
-        cause => Fault::Source { object: object.to_owned(), cause: Box::new(cause) }.carried(),
+/// Says which object's files an error comes from, and whether they are still those of the run.
+async fn of_source(
+    object: String,
+    table: Arc<dyn Table>,
+    cause: DataFusionError,
+) -> Result<RecordBatch> {
+    if matches!(cause.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return Err(cause);
     }
+    let cause = table.still_there().await.err().unwrap_or(cause);
+    Err(Fault::Source { object, cause: Box::new(cause) }.carried())
 }
 
 /// Refuses a plan in which rows come from anything but a barrier (or from nothing at all).

@@ -333,10 +333,16 @@ fn by_chain(error: DataFusionError) -> Error {
 /// without saying so.
 fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
-    if io.is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull) {
+    // The second is DataFusion's own limit of spill files, of which only the text is left here.
+    let full = |io: &std::io::Error| {
+        io.kind() == std::io::ErrorKind::StorageFull
+            || io.to_string().contains("during the spilling process")
+    };
+    if io.is_some_and(full) {
         return true;
     }
-    let held = io.and_then(|io| io.get_ref()).map(|held| held as &(dyn std::error::Error + 'static));
+    let held =
+        io.and_then(|io| io.get_ref()).map(|held| held as &(dyn std::error::Error + 'static));
     held.or_else(|| inside(error)).is_some_and(is_full)
 }
 

@@ -227,6 +227,7 @@ impl Guard {
         })?;
         Ok(Arc::new(TenantBarrierExec::over(
             &self.object.name,
+            Arc::clone(&self.table),
             scan,
             (&self.tenant, tenant_at),
             &narrower,

@@ -23,6 +23,7 @@ mod error;
 mod exact;
 mod functions;
 mod guard;
+mod memory;
 mod own;
 mod plan;
 mod read;

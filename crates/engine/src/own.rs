@@ -166,6 +166,7 @@ struct OwnedTable {
     schema: SchemaRef,
 }
 
+#[async_trait]
 impl Table for OwnedTable {
     fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -177,6 +178,10 @@ impl Table for OwnedTable {
 
     fn rows_at_most(&self, tenant: &Admission) -> Option<u64> {
         self.inner.rows_at_most(tenant)
+    }
+
+    async fn still_there(&self) -> datafusion::error::Result<()> {
+        self.inner.still_there().await
     }
 
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {

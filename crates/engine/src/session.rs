@@ -10,7 +10,6 @@ use std::sync::Arc;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -22,9 +21,10 @@ use url::Url;
 
 use crate::checked::CheckedArithmetic;
 use crate::functions;
+use crate::memory::SharedMemory;
 
-/// Rows of a batch.
-pub(crate) const BATCH_ROWS: usize = 8192;
+/// Rows of a batch, where there is memory for operators to hold several of them.
+const BATCH_ROWS: usize = 8192;
 
 /// How a plan may use the threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) enum Width {
 /// What the queries of one run share.
 pub(crate) struct Run {
     runtime: Arc<RuntimeEnv>,
+    /// Bytes.
+    memory: usize,
     threads: usize,
 }
 
@@ -57,7 +59,7 @@ impl Run {
             .with_max_temp_directory_size(limits.spill_bytes);
         let stores = stores.into_iter().map(|(url, store)| (url.as_str().to_owned(), store));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .with_memory_pool(Arc::new(SharedMemory::new(memory)))
             .with_disk_manager_builder(spill)
             .with_object_store_registry(Arc::new(Stores { stores: stores.collect() }))
             .build_arc()
@@ -65,7 +67,7 @@ impl Run {
                 Error::unavailable("storage_full: the folder for spill files cannot be used")
                     .with_source(cause)
             })?;
-        Ok(Self { runtime, threads: limits.threads.max(1) })
+        Ok(Self { runtime, memory, threads: limits.threads.max(1) })
     }
 
     /// A session for one query.
@@ -75,7 +77,7 @@ impl Run {
             Width::Threads => self.threads,
         };
         let mut config = SessionConfig::new()
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(self.batch_rows())
             .with_target_partitions(partitions)
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
@@ -99,13 +101,13 @@ impl Run {
             .build()
     }
 
+    /// Fewer rows where memory is short: a merge holds a batch of each of its inputs.
+    fn batch_rows(&self) -> usize {
+        (self.memory / BATCH_ROWS).clamp(256, BATCH_ROWS)
+    }
+
     fn memory_reserve(&self) -> usize {
-        use datafusion::execution::memory_pool::MemoryLimit;
-        let memory = match self.runtime.memory_pool.memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes,
-            _ => usize::MAX,
-        };
-        (memory / (8 * self.threads)).clamp(64 * 1024, 10 * 1024 * 1024)
+        (self.memory / (8 * self.threads)).clamp(64 * 1024, 10 * 1024 * 1024)
     }
 }
 

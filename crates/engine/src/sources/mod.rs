@@ -117,6 +117,7 @@ pub(crate) trait Pinned: fmt::Debug + Send + Sync {
 }
 
 /// One table at one moment.
+#[async_trait]
 pub(crate) trait Table: fmt::Debug + Send + Sync {
     /// Its columns as a scan gives them.
     fn schema(&self) -> &SchemaRef;
@@ -127,6 +128,10 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
 
     /// How many rows there may be that the predicate admits, where it can tell. Never too few.
     fn rows_at_most(&self, tenant: &Admission) -> Option<u64>;
+
+    /// Fails when what it is made of is no longer there as it was. Asked after a read failed,
+    /// because readers of files make texts of what a store told them.
+    async fn still_there(&self) -> datafusion::error::Result<()>;
 
     /// Reads columns.
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>>;

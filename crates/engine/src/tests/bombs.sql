@@ -18,7 +18,7 @@ refused	SELECT count(*) FROM UNNEST(make_array(1)) x
 refused	SELECT random() FROM Contact a, Contact b
 refused	SELECT pg_sleep(1000)
 refused	SELECT regexp_like(Id, '(((((((((a{100}){100}){100}){100}){100}){100}){100}){100}){100})') FROM Contact
-memory	SELECT string_agg(Id || FirstName || WorkEmail || Id || FirstName || WorkEmail || Id || FirstName || WorkEmail, ',') FROM Contact
+memory	SELECT string_agg(a.Id || b.FirstName || a.WorkEmail, ',') FROM Contact a, Contact b
 memory	SELECT a.Id, b.Id FROM Contact a JOIN Contact b ON a.Country = b.Country ORDER BY a.Id || b.Id
 memory	SELECT DISTINCT a.Id || b.Id FROM Contact a JOIN Contact b ON a.Country = b.Country
 memory	SELECT count(DISTINCT a.Id || b.Id) FROM Contact a JOIN Contact b ON a.Country = b.Country

@@ -572,6 +572,7 @@ impl FileTable {
     }
 }
 
+#[async_trait]
 impl Table for FileTable {
     fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -600,6 +601,13 @@ impl Table for FileTable {
             }
         }
         Some(rows)
+    }
+
+    async fn still_there(&self) -> datafusion::error::Result<()> {
+        for file in &self.found.files {
+            self.store.head(&file.location).await?;
+        }
+        Ok(())
     }
 
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
