@@ -26,7 +26,13 @@ pub struct JsonError {
 }
 
 fn at_path(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(", at {path}") }
+    if path.is_empty() { String::new() } else { format!(", at {}", on_one_line(path)) }
+}
+
+/// Keys may hold line ends and other control characters; a sentence must not.
+fn on_one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
 }
 
 /// Parses one JSON text, whole.
@@ -462,6 +468,10 @@ mod tests {
             (b"{} x", "something follows the JSON value (line 1, column 4)"),
             (b"{}{}", "something follows the JSON value (line 1, column 3)"),
             (b"{\"a\":", "the text ends where a value is expected (line 1, column 6, at /a)"),
+            (
+                br#"{"\n\u007f":"#,
+                "the text ends where a value is expected (line 1, column 13, at /\\n\\u{7f})",
+            ),
             (b"{\"a\"", "a colon is expected after a key (line 1, column 5)"),
             (b"{\"a\":1,}", "a key in quotation marks is expected (line 1, column 8)"),
             (b"{a:1}", "a key in quotation marks is expected (line 1, column 2)"),
