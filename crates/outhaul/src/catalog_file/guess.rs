@@ -76,14 +76,14 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
                 .iter()
                 .find(|column| folded(&column.name) == **known && wanted(column.field_type))
         };
-        names.iter().find_map(|known| named(known))
+        names.iter().find_map(named)
     };
     let any: fn(FieldType) -> bool = |_| true;
     let moment: fn(FieldType) -> bool = |kind| matches!(kind, FieldType::Timestamp);
     let mark: fn(FieldType) -> bool =
         |kind| matches!(kind, FieldType::Boolean | FieldType::Timestamp | FieldType::Date);
     let guessed_tenant = find(&TENANT, any).map(|column| column.name.clone());
-    let tenant_column = tenant.map(str::to_owned).or(guessed_tenant.clone());
+    let tenant_column = tenant.map(str::to_owned).or(guessed_tenant);
     let deleted = find(&DELETED, mark).map(|column| column.name.clone());
     let (created, updated) = (find(&CREATED, moment), find(&UPDATED, moment));
 

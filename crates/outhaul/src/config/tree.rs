@@ -72,11 +72,6 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree without any key.
-    pub fn empty() -> Self {
-        Self { value: Value::Object(Map::new()), origins: HashMap::new() }
-    }
-
     /// Reads TOML text; `name` is the file's name in messages.
     ///
     /// # Errors

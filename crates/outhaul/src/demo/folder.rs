@@ -52,9 +52,12 @@ impl Folder {
     pub fn make(&self, rows: u64) -> anyhow::Result<()> {
         // What a former start said is not true until this one is ready.
         remove(&self.0.join("demo.json"))?;
-        self.make_data(rows)?;
-        let drafts: Vec<_> = data::objects().into_iter().map(Draft::sure).collect();
-        write_whole(&self.0.join("catalog.toml"), &render(&drafts), 0o644)?;
+        let made = self.make_data(rows)?;
+        let catalog = self.0.join("catalog.toml");
+        if made || !catalog.exists() {
+            let drafts: Vec<_> = data::objects().into_iter().map(Draft::sure).collect();
+            write_whole(&catalog, &render(&drafts), 0o644)?;
+        }
         if !self.config().exists() {
             write_whole(&self.config(), &configuration(), 0o644)?;
         }
@@ -65,13 +68,14 @@ impl Folder {
         Ok(())
     }
 
-    fn make_data(&self, rows: u64) -> anyhow::Result<()> {
+    /// Whether there was something to make.
+    fn make_data(&self, rows: u64) -> anyhow::Result<bool> {
         let (stamp, folder) = (self.0.join("data.json"), self.0.join("data"));
         let wanted = json!({ "version": DATA_VERSION, "rows": rows });
         let found = fs::read_to_string(&stamp).ok();
         let found = found.and_then(|text| serde_json::from_str::<Value>(&text).ok());
         if found.as_ref() == Some(&wanted) && folder.is_dir() {
-            return Ok(());
+            return Ok(false);
         }
         if folder.exists() && found.is_none() && fs::read_dir(&folder)?.next().is_some() {
             bail!(
@@ -97,7 +101,8 @@ impl Folder {
         bar.finish_and_clear();
         fs::rename(&making, &folder)
             .with_context(|| format!("cannot write {}", folder.display()))?;
-        write_whole(&stamp, &wanted.to_string(), 0o644)
+        write_whole(&stamp, &wanted.to_string(), 0o644)?;
+        Ok(true)
     }
 
     /// The credentials.

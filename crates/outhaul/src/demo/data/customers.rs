@@ -12,7 +12,7 @@ use super::world::{Kind, Row};
 /// A customer of the tenant.
 pub fn account() -> Table {
     let columns = vec![
-        text("AccountNumber", |r, out| account_number(r, out)).required(),
+        text("AccountNumber", account_number).required(),
         text("Name", account_name).required(),
         text("Status", |r, out| put(out, r.one(1, &["Active", "Active", "Active", "Canceled"])))
             .of(&["Active", "Draft", "Canceled"]),
