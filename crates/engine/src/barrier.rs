@@ -84,6 +84,25 @@ fn literal(value: &str, data_type: &DataType) -> Result<ScalarValue> {
     ScalarValue::try_from_string(value.to_owned(), data_type)
 }
 
+/// What a barrier is made of, beside the scan. Columns are given by their place in the scan's
+/// output.
+pub(crate) struct Wall<'a> {
+    /// The object, for messages.
+    pub(crate) object: &'a str,
+    /// What the scan reads.
+    pub(crate) table: Arc<dyn Table>,
+    /// The tenant's predicate: the first of all.
+    pub(crate) tenant: (&'a Admission, usize),
+    /// Further ones, all of which must hold too.
+    pub(crate) narrower: Vec<(&'a Admission, usize)>,
+    /// The columns that go on.
+    pub(crate) keep: Vec<usize>,
+    /// Whether to count the rows that pass.
+    pub(crate) counted: bool,
+    /// Rows of a batch.
+    pub(crate) batch_rows: usize,
+}
+
 /// Name of the column that counts the rows that passed, where it is asked for.
 pub(crate) const ROW: &str = "#row";
 
@@ -100,21 +119,12 @@ pub(crate) struct TenantBarrierExec {
 }
 
 impl TenantBarrierExec {
-    /// Puts the wall over a scan. `admissions` are joined by AND, the tenant's first; their columns
-    /// are given by their place in the scan's output. `keep` says which columns go on.
-    pub(crate) fn over(
-        object: &str,
-        table: Arc<dyn Table>,
-        scan: Arc<dyn ExecutionPlan>,
-        tenant: (&Admission, usize),
-        narrower: &[(&Admission, usize)],
-        keep: Vec<usize>,
-        counted: bool,
-        batch_rows: usize,
-    ) -> Result<Self> {
+    /// Puts the wall over a scan.
+    pub(crate) fn over(scan: Arc<dyn ExecutionPlan>, wall: Wall<'_>) -> Result<Self> {
+        let Wall { object, table, tenant, narrower, keep, counted, batch_rows } = wall;
         let mut predicate = tenant.0.predicate(tenant.1)?;
         for (admission, index) in narrower {
-            let right = admission.predicate(*index)?;
+            let right = admission.predicate(index)?;
             predicate = Arc::new(BinaryExpr::new(predicate, Operator::And, right));
         }
         let filter = FilterExecBuilder::new(predicate, scan)

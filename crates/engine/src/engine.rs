@@ -117,6 +117,9 @@ impl DataFusionEngine {
     }
 }
 
+/// A table that is opened once, by whoever asks first.
+type Opened = Arc<OnceCell<Arc<dyn Table>>>;
+
 /// One moment of the sources, seen by one tenant.
 struct Moment(Arc<Inner>);
 
@@ -125,7 +128,7 @@ pub(crate) struct Inner {
     scope: TenantScope,
     pinned: HashMap<String, Arc<dyn Pinned>>,
     /// Tables by object, opened when first needed.
-    tables: tokio::sync::Mutex<HashMap<String, Arc<OnceCell<Arc<dyn Table>>>>>,
+    tables: tokio::sync::Mutex<HashMap<String, Opened>>,
     run: Run,
     note: SnapshotNote,
 }
@@ -180,14 +183,14 @@ impl Inner {
             Query::Select(select) => self.select(select).await?,
             Query::Sql { text } => self.sql(text).await?,
         };
-        let Planned { plan, labels, width, estimated_rows } = planned;
+        let Planned { plan, labels, width, estimated_rows, counted } = planned;
         let session = self.run.session(width);
         let plan = physical(session.clone(), plan).await.map_err(planning)?;
         refuse_unguarded(&plan).map_err(planning)?;
-        if plan.schema().fields().len() != labels.len() {
+        if plan.schema().fields().len() != labels.len() + usize::from(counted) {
             return Err(Error::internal("a plan has other columns than its query"));
         }
-        Ok((Ready { plan, labels, estimated_rows }, session))
+        Ok((Ready { plan, labels, estimated_rows, counted }, session))
     }
 
     async fn select(&self, select: &Select) -> Result<Planned> {
@@ -237,10 +240,11 @@ impl Inner {
     }
 }
 
+/// Boxed, and made with all that it needs: futures that borrow plans are slow to compile.
+type PlanFuture =
+    Pin<Box<dyn Future<Output = datafusion::error::Result<Arc<dyn ExecutionPlan>>> + Send>>;
+
 /// Optimizes a logical plan and makes it physical.
-fn physical(
-    session: SessionState,
-    plan: LogicalPlan,
-) -> Pin<Box<dyn Future<Output = datafusion::error::Result<Arc<dyn ExecutionPlan>>> + Send>> {
+fn physical(session: SessionState, plan: LogicalPlan) -> PlanFuture {
     Box::pin(async move { session.create_physical_plan(&plan).await })
 }

@@ -29,7 +29,7 @@ use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::MASK;
 use outhaul_exports::{Error, Result};
 
-use crate::barrier::{Admission, ROW, TenantBarrierExec};
+use crate::barrier::{Admission, ROW, TenantBarrierExec, Wall};
 use crate::error::said;
 use crate::read::{ReadField, Reading, reading};
 use crate::sources::{ScanAsk, Table};
@@ -225,16 +225,16 @@ impl Guard {
             partitions: session.config().target_partitions(),
             batch_rows,
         })?;
-        Ok(Arc::new(TenantBarrierExec::over(
-            &self.object.name,
-            Arc::clone(&self.table),
-            scan,
-            (&self.tenant, tenant_at),
-            &narrower,
-            (0..needed.len()).collect(),
+        let wall = Wall {
+            object: &self.object.name,
+            table: Arc::clone(&self.table),
+            tenant: (&self.tenant, tenant_at),
+            narrower,
+            keep: (0..needed.len()).collect(),
             counted,
             batch_rows,
-        )?))
+        };
+        Ok(Arc::new(TenantBarrierExec::over(scan, wall)?))
     }
 
     /// A condition of the customer's by which parts of files may be left out unread: only such as

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
@@ -25,6 +27,8 @@ pub(crate) struct Ready {
     pub(crate) labels: Vec<String>,
     /// How many rows there may be, where it can be told.
     pub(crate) estimated_rows: Option<u64>,
+    /// Whether a last column counts the base object's rows. It is checked and does not go on.
+    pub(crate) counted: bool,
 }
 
 impl Ready {
@@ -56,14 +60,45 @@ impl Ready {
         let estimated_rows = self.estimated_rows;
         let rows = execute_stream(self.plan, context).map_err(running)?;
         let heading = Arc::clone(&schema);
-        let batches = rows.map(move |batch| relabel(batch.map_err(running)?, &heading));
+        let mut count = self.counted.then(Count::default);
+        let batches = rows.map(move |batch| {
+            let batch = batch.map_err(running)?;
+            if let Some(count) = &mut count {
+                count.check(&batch)?;
+            }
+            relabel(&batch, &heading)
+        });
         Ok(RowStream { schema, estimated_rows, batches: batches.boxed() })
     }
 }
 
-fn relabel(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// The base object's rows that went by. They come in their order, so a row that a relation has
+/// doubled comes twice in a row.
+#[derive(Default)]
+struct Count {
+    last: Option<u64>,
+}
+
+impl Count {
+    fn check(&mut self, batch: &RecordBatch) -> Result<()> {
+        let counts = batch.columns().last().and_then(|c| c.as_primitive_opt::<UInt64Type>());
+        let counts = counts.ok_or_else(|| Error::internal("a result is not counted"))?;
+        for &count in counts.values() {
+            if self.last.is_some_and(|last| count <= last) {
+                let text = "a relation of the query that the catalog says leads to one row leads \
+                            to several; correct the data, or the relation in the catalog";
+                return Err(Error::invalid("relations", text));
+            }
+            self.last = Some(count);
+        }
+        Ok(())
+    }
+}
+
+/// The columns that have a heading, under their headings.
+fn relabel(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let columns = batch.columns().to_vec();
+    let columns = batch.columns()[..schema.fields().len()].to_vec();
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|cause| Error::internal("a batch is not of its plan's schema").with_source(cause))
 }

@@ -32,6 +32,9 @@ pub(crate) struct Planned {
     pub(crate) labels: Vec<String>,
     pub(crate) width: Width,
     pub(crate) estimated_rows: Option<u64>,
+    /// Whether a last column counts the base object's rows, by which the result is checked: each
+    /// of them stands in it once.
+    pub(crate) counted: bool,
 }
 
 /// Plans a query that was checked against the catalog. `guards` are the base object and the
@@ -60,6 +63,8 @@ pub(crate) fn plan(
         (rows, None)
     };
     let scope = Scope::new(joins, guards, &rows, groups);
+    let counted = !aggregate && select.order_by.is_empty() && !joins.joined().is_empty();
+    let row = || Expr::Column(Name::new(Some(joins.base_alias()), ROW));
     let mut rows = rows;
     if let Some(having) = &select.having {
         rows = rows.filter(scope.condition(having)?).map_err(planning)?;
@@ -70,11 +75,10 @@ pub(crate) fn plan(
             Ok(scope.value(&key.expr)?.sort(!key.descending, key.descending))
         });
         rows = rows.sort(keys.collect::<Result<Vec<_>>>()?).map_err(planning)?;
-    } else if !aggregate && !joins.joined().is_empty() {
+    } else if counted {
         // The base object's rows arrive in this order and the joins can keep it: the optimizer
         // takes the sort away again, and has to see to it that the joins do keep it.
-        let row = Expr::Column(Name::new(Some(joins.base_alias()), ROW));
-        rows = rows.sort([row.sort(true, false)]).map_err(planning)?;
+        rows = rows.sort([row().sort(true, false)]).map_err(planning)?;
     }
     if select.offset > 0 || select.limit.is_some() {
         let most = |n: u64| usize::try_from(n).unwrap_or(usize::MAX >> 1);
@@ -84,13 +88,18 @@ pub(crate) fn plan(
         let value = scope.column(column)?;
         Ok(value.alias(format!("c{at}")))
     });
-    let plan = rows.project(columns.collect::<Result<Vec<_>>>()?).map_err(planning)?;
+    let mut columns = columns.collect::<Result<Vec<_>>>()?;
+    if counted {
+        columns.push(row());
+    }
+    let plan = rows.project(columns).map_err(planning)?;
     let plan = plan.build().map_err(planning)?;
     Ok(Planned {
         plan,
         labels: select.columns.iter().map(|column| column.label.clone()).collect(),
         width: if aggregate || !select.order_by.is_empty() { Width::Threads } else { Width::One },
         estimated_rows: estimate(select, aggregate, guards),
+        counted,
     })
 }
 

@@ -137,6 +137,21 @@ async fn what_the_catalog_says_and_the_files_have_not_is_named() {
 }
 
 #[tokio::test]
+async fn a_relation_that_doubles_rows_is_an_error() {
+    let world = World::new();
+    let path = world.dir.path().join("data/Contact.parquet");
+    let folder = world.dir.path().join("data/Contact");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::copy(&path, folder.join("1.parquet")).expect("a copy");
+    std::fs::rename(&path, folder.join("2.parquet")).expect("moved");
+    let answer = world.select("ta", &select("Invoice", &["Id"])).await.expect("rows");
+    assert_eq!(answer.rows.len(), 18);
+    let result = world.select("ta", &select("Invoice", &["Id", "BillToContact.Id"])).await;
+    let error = refused(result);
+    assert!(error.to_string().contains("leads to several"), "{}", error.chain());
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_an_error_that_names_its_object() {
     let world = World::new();
     let data = world.dir.path().join("data");
