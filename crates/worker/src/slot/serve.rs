@@ -100,13 +100,18 @@ impl Work {
             Err(panic) => {
                 let error = Error::internal("the work panicked").with_source(panic);
                 match self.counters {
-                    Some(_) => Stop::from(error).into(),
+                    Some(_) => Stop::failed("engine_failed", PANICKED, error.chain()).into(),
                     None => Answer::Refused(Refusal::from(&error)),
                 }
             }
         }
     }
 }
+
+/// What a customer reads of a panic: it is ours, or the query engine's, but there may be a way
+/// around it.
+const PANICKED: &str = "the query engine stopped on this query and nothing was published; try a \
+                        simpler query, and report this one";
 
 async fn answer(
     request: Request,

@@ -131,7 +131,7 @@ async fn an_error_that_may_not_is_the_end() {
     for (script, code) in [
         ("rows=3000 at=2000 do=bad", "invalid_query"),
         ("rows=3000 open=bad", "invalid_query"),
-        ("rows=3000 at=2000 do=panic", "internal_error"),
+        ("rows=3000 at=2000 do=panic", "engine_failed"),
     ] {
         let id = rig.submit(rig.export(&["rows=5000", script])).await;
         let export = rig.ended(id).await;
