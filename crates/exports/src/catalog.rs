@@ -173,7 +173,7 @@ impl Catalog {
             let hint = hint(name, self.objects.iter().map(|object| object.name.as_str()));
             Error::new(
                 ErrorKind::UnknownObject { name: name.to_owned() },
-                format!("there is no object named {name}{hint}"),
+                format!("there is no object named {}{hint}", shown(name)),
             )
         })
     }
@@ -199,7 +199,7 @@ impl Object {
             let hint = hint(name, self.fields.iter().map(|field| field.name.as_str()));
             Error::new(
                 ErrorKind::UnknownField { name: name.to_owned() },
-                format!("there is no field named {name} in {}{hint}", self.name),
+                format!("there is no field named {} in {}{hint}", shown(name), self.name),
             )
         })
     }
@@ -210,14 +210,32 @@ impl Object {
     }
 }
 
+/// The longest name that is compared with the known ones, in bytes: nobody means a longer one, and
+/// comparing costs its length times that of every known name.
+const HINTED_BYTES_MAX: usize = 200;
+
 /// ` (did you mean X?)` with the nearest of the known names, or nothing where none is near.
 pub fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    if name.len() > HINTED_BYTES_MAX {
+        return String::new();
+    }
     let name = folded(name);
     let nearest = known.map(|known| (strsim::jaro_winkler(&name, &folded(known)), known));
     match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((score, known)) if score >= 0.8 => format!(" (did you mean {known}?)"),
         _ => String::new(),
     }
+}
+
+/// A name that a client gave, as it may stand in a sentence: short, and on one line.
+fn shown(name: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 60;
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    let mut out: String = name.chars().take(SHOWN_CHARS_MAX).map(escaped).collect();
+    if name.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        out.push_str("...");
+    }
+    out
 }
 
 fn folded(name: &str) -> String {

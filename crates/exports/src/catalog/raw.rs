@@ -353,6 +353,21 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_name_is_repeated_short_and_on_one_line() {
+        let catalog = Catalog::check(vec![object("Account")]).expect("a good catalog");
+        let error = catalog.require("Accou\n\u{7f}t").expect_err("control characters");
+        let text = "there is no object named Accou\\n\\u{7f}t (did you mean Account?)";
+        assert_eq!(error.to_string(), text);
+        let long = "Account".repeat(100_000);
+        let error = catalog.require(&long).expect_err("a name of nobody");
+        assert_eq!(error.to_string(), format!("there is no object named {}...", &long[..60]));
+        let account = catalog.require("Account").expect("the same name once");
+        let error = account.require_field(&long).expect_err("a name of nobody");
+        let text = format!("there is no field named {}... in Account", &long[..60]);
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
     fn what_leads_nowhere_is_refused() {
         type Spoil = fn(&mut RawObject);
         let cases: [(Spoil, &str); 5] = [
