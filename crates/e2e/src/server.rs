@@ -44,9 +44,8 @@ impl Options {
 /// The program under test: the one that `cargo xtask test` built, or the debug build.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("OUTHAUL_TEST_BIN").map(PathBuf::from);
-    named.unwrap_or_else(|| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/outhaul")
-    })
+    named
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/outhaul"))
 }
 
 /// How long a start may take: the first one makes the data.

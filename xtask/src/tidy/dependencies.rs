@@ -109,7 +109,9 @@ fn versions(metadata: &Metadata) -> Vec<Breach> {
         }
     }
     let double = found.into_iter().filter(|(_, versions)| versions.len() > 1);
-    double.map(|(name, versions)| format!("{name} is built in {versions:?}: one version only")).collect()
+    double
+        .map(|(name, versions)| format!("{name} is built in {versions:?}: one version only"))
+        .collect()
 }
 
 fn licence(package: &Package) -> Option<Breach> {

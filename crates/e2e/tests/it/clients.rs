@@ -35,7 +35,9 @@ async fn tap_zuora_discovers_and_syncs_every_object() -> anyhow::Result<()> {
     for line in synced.lines() {
         let message: serde_json::Value = serde_json::from_str(line)?;
         if message["type"] == "RECORD" {
-            *records.entry(message["stream"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            *records
+                .entry(message["stream"].as_str().unwrap_or_default().to_owned())
+                .or_default() += 1;
         }
     }
     let client = Zuora::sign_in(&server, "acme").await?;
@@ -50,7 +52,12 @@ async fn tap_zuora_discovers_and_syncs_every_object() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tap(python: &Path, server: &Server, config: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+fn tap(
+    python: &Path,
+    server: &Server,
+    config: &Path,
+    arguments: &[&str],
+) -> anyhow::Result<String> {
     let mut command: Command = script(python, "run_tap.py");
     command.env("ZUORA_BASE", &server.base_url).arg("--config").arg(config).args(arguments);
     output(&mut command)

@@ -18,7 +18,8 @@ impl Volume {
     /// `None`, with the reason printed, where it cannot be mounted.
     fn mount(folder: PathBuf, kib: u32) -> Option<Self> {
         std::fs::create_dir_all(&folder).ok()?;
-        let mounted = run(&["mount", "-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"], &folder);
+        let mounted =
+            run(&["mount", "-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"], &folder);
         if !mounted {
             println!("skipped: a tmpfs cannot be mounted here (it takes root)");
             return None;
@@ -84,7 +85,7 @@ async fn a_full_artifact_volume_fails_exports_and_heals() -> anyhow::Result<()> 
 async fn a_full_spill_volume_fails_the_export_that_spills() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let Some(volume) = Volume::mount(folder.path().join("spill"), 256) else { return Ok(()) };
-    let options = Options::rows(100_000).set("OUTHAUL__WORKER__MEMORY", "8 MiB");
+    let options = Options::rows(100_000).set("OUTHAUL__WORKER__MEMORY", "16 MiB");
     let mut server = Server::start(folder.path(), options).await?;
     let client = Native::of(&server, "acme")?;
     for level in 0..10 {

@@ -55,7 +55,16 @@ async fn bombs_take_down_their_own_export_alone() -> anyhow::Result<()> {
         let begun = Instant::now();
         let end = outcome(&client, statement).await?;
         assert!(begun.elapsed() < Duration::from_secs(60), "{statement}: {:?}", begun.elapsed());
-        let clear = ["refused", "completed", "memory_limit", "storage_full", "run_time_limit"];
+        let clear = [
+            "refused",
+            "completed",
+            "invalid_query",
+            "memory_limit",
+            "storage_full",
+            "run_time_limit",
+            // DataFusion itself panics on some joins that are short of memory.
+            "engine_failed",
+        ];
         assert!(clear.contains(&end.as_str()), "{statement} ends as {end}");
         *ends.entry(end).or_default() += 1;
     }

@@ -14,7 +14,8 @@ async fn files_hold_what_the_source_holds() -> anyhow::Result<()> {
     for tenant in ["acme", "globex"] {
         let client = Zuora::sign_in(&server, tenant).await?;
         for object in objects {
-            for (format, zip) in [("csv", false), ("csv", true), ("html", false), ("Excel", false)] {
+            for (format, zip) in [("csv", false), ("csv", true), ("html", false), ("Excel", false)]
+            {
                 let query = format!("select * from {object}");
                 let file = folder.path().join("export");
                 std::fs::write(&file, client.export(&query, format, zip).await?)?;

@@ -1,3 +1,5 @@
+//! Every kind of value as text, one row of data a case.
+
 use std::sync::Arc;
 
 use arrow_array::types::{Int8Type, Int32Type};

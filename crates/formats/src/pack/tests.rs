@@ -1,3 +1,5 @@
+//! Packed bytes as other readers see them, and names that must not leave their archive.
+
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 

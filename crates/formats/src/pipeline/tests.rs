@@ -1,3 +1,5 @@
+//! The pipeline under stress: order, back-pressure, faults, cancellation.
+
 use std::io;
 use std::sync::{Condvar, Mutex};
 

@@ -1,3 +1,5 @@
+//! Sealed values open with the private key, and with nothing else.
+
 use std::io::Read;
 
 use arrow_array::cast::AsArray;

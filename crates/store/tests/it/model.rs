@@ -89,7 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
-const DIALECTS: [&str; 2] = ["zoho", "cortex"];
+const DIALECTS: [&str; 2] = ["narrow", "serial"];
 
 /// Both stores, and what is known about them.
 struct World {
@@ -303,7 +303,7 @@ impl World {
             let filters = [
                 ListFilter { most: 3, ..all_of(name) },
                 ListFilter { states: vec![State::Queued, State::Expired], ..all_of(name) },
-                ListFilter { dialect: Some("zoho".to_owned()), ..all_of(name) },
+                ListFilter { dialect: Some("narrow".to_owned()), ..all_of(name) },
                 ListFilter { before: self.exports.first().map(|e| e.id), ..all_of(name) },
             ];
             for filter in filters {

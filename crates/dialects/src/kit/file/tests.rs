@@ -1,3 +1,5 @@
+//! Downloads: ranges, conditions, headers, and bytes that break off.
+
 use std::io::Read;
 
 use bytes::Bytes;

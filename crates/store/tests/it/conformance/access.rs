@@ -21,7 +21,7 @@ fn credential(public: &str, tenant: &str) -> Credential {
     Credential {
         public: public.to_owned(),
         kind: CredentialKind::KeyPair,
-        audience: "zuora".to_owned(),
+        audience: "wide".to_owned(),
         tenant: outhaul_exports::principal::TenantId::from(tenant),
         label: "the nightly job".to_owned(),
         role: Role::Exporter,
@@ -94,7 +94,7 @@ async fn credentials_are_listed_by_tenant(stores: Stores) -> anyhow::Result<()> 
 
 async fn only_live_credentials_are_revoked(stores: Stores) -> anyhow::Result<()> {
     let access = &stores.access;
-    for (audience, end) in [("zuora", None), ("native", Some(at(9))), ("zoho", Some(at(5)))] {
+    for (audience, end) in [("wide", None), ("native", Some(at(9))), ("narrow", Some(at(5)))] {
         let (audience, expires_at) = (audience.to_owned(), end);
         access
             .add_credential(&Credential { audience, expires_at, ..credential("p", "acme") })
@@ -105,16 +105,16 @@ async fn only_live_credentials_are_revoked(stores: Stores) -> anyhow::Result<()>
     assert_eq!(access.revoke_credential("p", at(6)).await?, 0);
     let revoked_at = |c: Option<Credential>| c.and_then(|c| c.revoked_at);
     let kind = CredentialKind::KeyPair;
-    assert_eq!(revoked_at(access.credential("zuora", kind, "p").await?), Some(at(5)));
-    assert_eq!(revoked_at(access.credential("zoho", kind, "p").await?), None);
-    assert_eq!(revoked_at(access.credential("zuora", kind, "other").await?), None);
+    assert_eq!(revoked_at(access.credential("wide", kind, "p").await?), Some(at(5)));
+    assert_eq!(revoked_at(access.credential("narrow", kind, "p").await?), None);
+    assert_eq!(revoked_at(access.credential("wide", kind, "other").await?), None);
     Ok(())
 }
 
 async fn tokens_are_found_until_they_are_purged(stores: Stores) -> anyhow::Result<()> {
     let token = AccessToken {
         hash: "h".to_owned(),
-        audience: "zuora".to_owned(),
+        audience: "wide".to_owned(),
         credential: (CredentialKind::ClientSecret, "p".to_owned()),
         expires_at: at(9),
     };

@@ -96,10 +96,10 @@ async fn changes_at_once_are_none_of_them_lost(stores: Stores) -> anyhow::Result
 }
 
 async fn a_retry_needs_a_place(stores: Stores) -> anyhow::Result<()> {
-    let export = put(&stores, limited("acme", "zoho", 1, None)).await?;
+    let export = put(&stores, limited("acme", "narrow", 1, None)).await?;
     let (_, key) = lease_one(&stores, 1).await;
     stores.jobs.finish(&key, failed(), at(2)).await?;
-    let other = put(&stores, limited("acme", "zoho", 1, None)).await?;
+    let other = put(&stores, limited("acme", "narrow", 1, None)).await?;
     let before = picture(&stores, "acme").await;
     let full = stores.jobs.change(&export.tenant, export.id, retried(3)).await;
     let kind = full.expect_err("the place is taken").kind().clone();
@@ -151,7 +151,7 @@ async fn what_runs_is_not_removed(stores: Stores) -> anyhow::Result<()> {
 }
 
 async fn what_is_removed_is_gone_and_told(stores: Stores) -> anyhow::Result<()> {
-    let export = put(&stores, limited("acme", "zoho", 1, None)).await?;
+    let export = put(&stores, limited("acme", "narrow", 1, None)).await?;
     let removed = stores.jobs.remove(&export.tenant, export.id, at(1)).await?;
     assert_eq!(removed, Some(export.clone()));
     assert_eq!(stores.jobs.get(&export.tenant, export.id).await?, None);
@@ -160,16 +160,16 @@ async fn what_is_removed_is_gone_and_told(stores: Stores) -> anyhow::Result<()> 
     let events = stores.jobs.events(&export.tenant, 0, Some(export.id), 10).await?;
     let last = events.last().expect("it was told");
     assert_eq!((last.kind.as_str(), last.state, last.at), ("removed", State::Cancelled, at(1)));
-    put(&stores, limited("acme", "zoho", 1, None)).await?;
+    put(&stores, limited("acme", "narrow", 1, None)).await?;
     Ok(())
 }
 
 async fn waiters_are_told_of_changes_and_of_nothing_else(stores: Stores) -> anyhow::Result<()> {
     let mut changes = stores.jobs.changes();
-    let export = put(&stores, limited("acme", "zoho", 1, None)).await?;
+    let export = put(&stores, limited("acme", "narrow", 1, None)).await?;
     assert!(changes.has_changed()?);
     changes.mark_unchanged();
-    assert!(put(&stores, limited("acme", "zoho", 1, None)).await.is_err());
+    assert!(put(&stores, limited("acme", "narrow", 1, None)).await.is_err());
     stores.jobs.get(&export.tenant, export.id).await?;
     let noop: Change = Box::new(|_| Ok(()));
     stores.jobs.change(&export.tenant, export.id, noop).await?;

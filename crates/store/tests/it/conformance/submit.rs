@@ -39,7 +39,7 @@ async fn storm(stores: &Stores, many: usize, limit: u32) -> anyhow::Result<usize
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..many {
         let jobs = stores.jobs.clone();
-        tasks.spawn(async move { jobs.insert(new(limited("acme", "zoho", limit, None))).await });
+        tasks.spawn(async move { jobs.insert(new(limited("acme", "narrow", limit, None))).await });
     }
     let mut accepted = 0;
     while let Some(done) = tasks.join_next().await {
@@ -76,24 +76,24 @@ async fn the_limit_is_exact_when_many_submit_at_once(stores: Stores) -> anyhow::
 }
 
 async fn each_tenant_and_dialect_has_places_of_its_own(stores: Stores) -> anyhow::Result<()> {
-    put(&stores, limited("acme", "zoho", 1, None)).await?;
-    assert!(put(&stores, limited("acme", "zoho", 1, None)).await.is_err());
-    put(&stores, limited("acme", "cortex", 1, None)).await?;
-    put(&stores, limited("globex", "zoho", 1, None)).await?;
+    put(&stores, limited("acme", "narrow", 1, None)).await?;
+    assert!(put(&stores, limited("acme", "narrow", 1, None)).await.is_err());
+    put(&stores, limited("acme", "serial", 1, None)).await?;
+    put(&stores, limited("globex", "narrow", 1, None)).await?;
     // The policy of the one that comes decides, and none means any number.
-    put(&stores, limited("acme", "zoho", 2, None)).await?;
-    let mut unlimited = limited("acme", "zoho", 0, None);
+    put(&stores, limited("acme", "narrow", 2, None)).await?;
+    let mut unlimited = limited("acme", "narrow", 0, None);
     unlimited.policy.active_max = None;
     put(&stores, unlimited).await?;
     Ok(())
 }
 
 async fn what_runs_holds_its_place_and_what_ended_does_not(stores: Stores) -> anyhow::Result<()> {
-    put(&stores, limited("acme", "zoho", 1, None)).await?;
+    put(&stores, limited("acme", "narrow", 1, None)).await?;
     let (_, key) = lease_one(&stores, 1).await;
-    assert!(put(&stores, limited("acme", "zoho", 1, None)).await.is_err());
+    assert!(put(&stores, limited("acme", "narrow", 1, None)).await.is_err());
     stores.jobs.finish(&key, failed(), at(2)).await?;
-    put(&stores, limited("acme", "zoho", 1, None)).await?;
+    put(&stores, limited("acme", "narrow", 1, None)).await?;
     Ok(())
 }
 
@@ -161,22 +161,22 @@ async fn a_key_belongs_to_one_request_of_one_tenant_for_its_time(
 }
 
 async fn a_repeated_request_needs_no_place(stores: Stores) -> anyhow::Result<()> {
-    let first = limited("acme", "zoho", 1, None);
+    let first = limited("acme", "narrow", 1, None);
     stores.jobs.insert(with_key(first.clone(), "k", "body")).await?;
-    let again = with_key(limited("acme", "zoho", 1, None), "k", "body");
+    let again = with_key(limited("acme", "narrow", 1, None), "k", "body");
     assert_eq!(stores.jobs.insert(again).await?, Inserted::Replayed(first));
     Ok(())
 }
 
 async fn a_refused_request_leaves_its_key_free(stores: Stores) -> anyhow::Result<()> {
-    let first = put(&stores, limited("acme", "zoho", 1, None)).await?;
+    let first = put(&stores, limited("acme", "narrow", 1, None)).await?;
     let before = picture(&stores, "acme").await;
-    let refused = stores.jobs.insert(with_key(limited("acme", "zoho", 1, None), "k", "a")).await;
+    let refused = stores.jobs.insert(with_key(limited("acme", "narrow", 1, None), "k", "a")).await;
     let kind = refused.expect_err("it is full").kind().clone();
     assert_eq!(kind, ErrorKind::LimitExceeded { limit: 1, active: 1 });
     assert_eq!(picture(&stores, "acme").await, before);
     stores.jobs.remove(&first.tenant, first.id, at(1)).await?;
-    let other = stores.jobs.insert(with_key(limited("acme", "zoho", 1, None), "k", "b")).await?;
+    let other = stores.jobs.insert(with_key(limited("acme", "narrow", 1, None), "k", "b")).await?;
     assert!(matches!(other, Inserted::New(_)));
     Ok(())
 }
