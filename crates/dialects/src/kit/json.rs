@@ -30,7 +30,7 @@ fn at_path(path: &str) -> String {
 }
 
 /// Keys may hold line ends and other control characters; a sentence must not.
-fn on_one_line(text: &str) -> String {
+pub(super) fn on_one_line(text: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
     text.chars().map(escaped).collect()
 }

@@ -6,11 +6,11 @@
 use outhaul_exports::catalog::hint;
 use serde_json::{Map, Value};
 
-use super::json::{escape_pointer, kind_of, shown};
+use super::json::{escape_pointer, kind_of, on_one_line, shown};
 
 /// A member that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
+#[error("{}: {message}", on_one_line(.path))]
 pub struct MemberError {
     /// Pointer (RFC 6901) to it from the top of the body.
     pub path: String,
@@ -253,6 +253,11 @@ mod tests {
                 json!({"a/b": 1}),
                 |m| m.refuse_unknown(&["fields", "where"]),
                 "/queries/0/a~1b: there is no member named \"a/b\" (known: fields, where)",
+            ),
+            (
+                json!({"a\nb": 1}),
+                |m| m.refuse_unknown(&["c"]),
+                "/queries/0/a\\nb: there is no member named \"a\\nb\" (known: c)",
             ),
         ];
         for (value, take, expected) in cases {
