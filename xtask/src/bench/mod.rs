@@ -27,6 +27,9 @@ pub struct Args {
     rounds: usize,
     /// Only cases whose name contains this.
     case: Option<String>,
+    /// Measure this program instead of a new release build.
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Print only; leave docs/benchmarks.md as it is.
     #[arg(long)]
     dry: bool,
@@ -84,13 +87,14 @@ pub struct Outcome {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let python = python::environment("xtask/src/bench/bench-requirements.txt")?;
     let source = data(&python, args.scale)?;
-    let mut build = run::cargo();
-    build.args(["build", "--release", "--package", "outhaul"]);
-    run::step("release build", &mut build)?;
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => release()?,
+    };
     let wanted = |case: &&Case| args.case.as_ref().is_none_or(|part| case.name.contains(part));
     let mut outcomes = Vec::new();
     for case in CASES.iter().filter(wanted) {
-        outcomes.push(compare(case, args.rounds, &python, &source)?);
+        outcomes.push(compare(case, args.rounds, &program, &python, &source)?);
     }
     let table = report::table(args.scale, args.rounds, &outcomes);
     println!("{table}");
@@ -103,17 +107,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn compare(
     case: &'static Case,
     rounds: usize,
+    program: &Path,
     python: &Path,
     source: &Path,
 ) -> anyhow::Result<Outcome> {
     let folder = run::target().join("bench/out");
     std::fs::create_dir_all(&folder)?;
-    let program = run::target().join("release/outhaul");
     let mut ours = Vec::new();
     let mut peers: Vec<_> = case.peers.iter().map(|peer| (*peer, Vec::new())).collect();
     for round in 1..=rounds {
         let output = folder.join(format!("outhaul.{}", case.name));
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.arg("run").arg("--source").arg(source).args(case.arguments);
         command.arg("--output").arg(&output);
         let measured = measure(&mut command, false)?;
@@ -134,6 +138,13 @@ fn compare(
     Ok(Outcome { case, ours, peers })
 }
 
+fn release() -> anyhow::Result<PathBuf> {
+    let mut build = run::cargo();
+    build.args(["build", "--release", "--package", "outhaul"]);
+    run::step("release build", &mut build)?;
+    Ok(run::target().join("release/outhaul"))
+}
+
 /// TPC-H lineitem as one Parquet file, made once.
 fn data(python: &Path, scale: u32) -> anyhow::Result<PathBuf> {
     let folder = run::target().join(format!("bench/sf{scale}"));
@@ -142,8 +153,8 @@ fn data(python: &Path, scale: u32) -> anyhow::Result<PathBuf> {
         std::fs::create_dir_all(&folder)?;
         let generator = python.with_file_name("tpchgen-cli");
         let mut command = Command::new(generator);
-        command.args(["--tables", "lineitem", "--format", "parquet", "--scale-factor"]);
-        command.arg(scale.to_string()).arg("--output-dir").arg(&folder);
+        command.args(["parquet", "--tables", "lineitem", "--scale-factor", &scale.to_string()]);
+        command.arg("--output-dir").arg(&folder);
         run::step("TPC-H lineitem", &mut command)?;
     }
     file.is_file().then_some(file).context("the generator left no lineitem.parquet")
