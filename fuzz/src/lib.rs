@@ -85,10 +85,10 @@ where
 pub fn check_spec(spec: &ExportSpec) {
     use outhaul_exports::query::Query;
     for query in &spec.queries {
-        if let Query::Select(select) = &query.query {
-            if let Err(error) = select.check(&CATALOG) {
-                panic!("the core refuses what the dialect made: {error:?}");
-            }
+        if let Query::Select(select) = &query.query
+            && let Err(error) = select.check(&CATALOG)
+        {
+            panic!("the core refuses what the dialect made: {error:?}");
         }
     }
     check_stored(spec);
