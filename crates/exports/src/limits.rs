@@ -33,6 +33,8 @@ pub const PREVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Characters of an export's label.
 pub const LABEL_CHARS_MAX: usize = 255;
+/// Characters of the text that stands for a missing value.
+pub const NULL_TEXT_CHARS_MAX: usize = 255;
 /// Characters of an export's description.
 pub const DESCRIPTION_CHARS_MAX: usize = 4_000;
 /// Characters of an idempotency key.

@@ -97,7 +97,9 @@ pub(crate) fn plan(
     Ok(Planned {
         plan,
         labels: select.columns.iter().map(|column| column.label.clone()).collect(),
-        width: if aggregate || !select.order_by.is_empty() { Width::Threads } else { Width::One },
+        // A sort in one piece spills by itself; sorted parts would be merged by an operator that
+        // holds a part's whole batches in memory and cannot spill.
+        width: if aggregate { Width::Threads } else { Width::One },
         estimated_rows: estimate(select, aggregate, guards),
         counted,
     })

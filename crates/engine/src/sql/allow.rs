@@ -161,7 +161,8 @@ fn growing_depth(expr: &Expr) -> usize {
     }
 }
 
-/// One partition for what only reads, filters and projects one object, so that the order stays.
+/// One partition for what only reads, filters, projects and sorts one object, so that the order
+/// stays, and a sort spills by itself: sorted parts would be merged by an operator that cannot.
 pub(super) fn width(plan: &LogicalPlan) -> Width {
     let mut width = Width::One;
     let seen: DfResult<_> = plan.apply_with_subqueries(|node| {
@@ -171,6 +172,7 @@ pub(super) fn width(plan: &LogicalPlan) -> Width {
             | LogicalPlan::TableScan(_)
             | LogicalPlan::SubqueryAlias(_)
             | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Sort(_)
             | LogicalPlan::Limit(_) => TreeNodeRecursion::Continue,
             _ => {
                 width = Width::Threads;

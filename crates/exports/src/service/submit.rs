@@ -131,6 +131,7 @@ impl Exports {
                 format!("an export has 1 to {queries_max} queries, not {}", spec.queries.len());
             return Err(Error::invalid("queries", text));
         }
+        check_text("values.null", Some(&spec.format.values.null), limits::NULL_TEXT_CHARS_MAX)?;
         self.parts.formats.check(&spec.format)?;
         for query in &spec.queries {
             self.check_query(who, query, spec.sealing_key.is_some()).await?;
