@@ -124,7 +124,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 async fn create_until_it_dies(zuora: Zuora, native: Native, log: Log, lane: usize) {
     for n in 0.. {
         let label = format!("lane {lane} number {n}");
-        let (dialect, id) = if lane % 2 == 0 {
+        let (dialect, id) = if lane.is_multiple_of(2) {
             let query = "select Id from Account limit 1";
             let body = json!({"Query": query, "Format": "csv", "Name": label});
             let Ok(answer) = zuora.create(&body).await else { return };

@@ -89,7 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
-const DIALECTS: [&str; 2] = ["narrow", "serial"];
+const DIALECTS: [&str; 2] = ["narrow", "alone"];
 
 /// Both stores, and what is known about them.
 struct World {

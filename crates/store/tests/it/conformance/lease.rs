@@ -108,7 +108,7 @@ async fn no_more_run_than_may_and_those_that_wait_keep_their_order(
     for n in 0..4 {
         // The third was created under another policy; it may not overtake for that.
         let most = if n == 2 { None } else { Some(1) };
-        order.push(put(&stores, limited("acme", "serial", 99, most)).await?.id);
+        order.push(put(&stores, limited("acme", "alone", 99, most)).await?.id);
     }
     let rounds = [&order[..1], &order[1..3], &order[3..]];
     for (round, expected) in (1..).zip(rounds) {
@@ -125,7 +125,7 @@ async fn no_more_run_than_may_and_those_that_wait_keep_their_order(
 
 async fn no_more_run_than_may_when_many_ask_at_once(stores: Stores) -> anyhow::Result<()> {
     for _ in 0..30 {
-        put(&stores, limited("acme", "serial", 99, Some(3))).await?;
+        put(&stores, limited("acme", "alone", 99, Some(3))).await?;
     }
     let mut left = 30;
     while left > 0 {
@@ -146,14 +146,14 @@ async fn no_more_run_than_may_when_many_ask_at_once(stores: Stores) -> anyhow::R
 
 async fn a_full_lane_holds_up_no_other(stores: Stores) -> anyhow::Result<()> {
     for _ in 0..2 {
-        put(&stores, limited("acme", "serial", 99, Some(1))).await?;
+        put(&stores, limited("acme", "alone", 99, Some(1))).await?;
     }
     put(&stores, limited("acme", "narrow", 99, None)).await?;
-    put(&stores, limited("globex", "serial", 99, Some(1))).await?;
+    put(&stores, limited("globex", "alone", 99, Some(1))).await?;
     let leased = lease(&stores, 10, 1).await;
     let got: Vec<_> =
         leased.iter().map(|(e, _)| (e.tenant.0.as_str(), e.dialect.as_str())).collect();
-    assert_eq!(got, [("acme", "serial"), ("globex", "serial"), ("acme", "narrow")]);
+    assert_eq!(got, [("acme", "alone"), ("globex", "alone"), ("acme", "narrow")]);
     Ok(())
 }
 

@@ -38,13 +38,13 @@ async fn pages_go_from_the_newest_to_the_oldest(stores: Stores) -> anyhow::Resul
 
 async fn filters_narrow_the_list(stores: Stores) -> anyhow::Result<()> {
     put(&stores, limited("acme", "narrow", 9, None)).await?;
-    put(&stores, limited("acme", "serial", 9, None)).await?;
+    put(&stores, limited("acme", "alone", 9, None)).await?;
     let (first, _) = lease_one(&stores, 1).await;
     assert_eq!(first.dialect, "narrow");
     let ids = |exports: Vec<Export>| exports.iter().map(|e| e.dialect.clone()).collect::<Vec<_>>();
-    let dialect = Some("serial".to_owned());
+    let dialect = Some("alone".to_owned());
     let by_dialect = stores.jobs.list(&ListFilter { dialect, ..all_of("acme") }).await?;
-    assert_eq!(ids(by_dialect), ["serial"]);
+    assert_eq!(ids(by_dialect), ["alone"]);
     let states = vec![State::Running, State::Failed];
     let by_state = stores.jobs.list(&ListFilter { states, ..all_of("acme") }).await?;
     assert_eq!(ids(by_state), ["narrow"]);
@@ -91,15 +91,12 @@ async fn counts_are_by_dialect_and_state(stores: Stores) -> anyhow::Result<()> {
     assert!(stores.jobs.counts().await?.is_empty());
     for tenant in ["acme", "globex"] {
         put(&stores, limited(tenant, "narrow", 9, None)).await?;
-        put(&stores, limited(tenant, "serial", 9, None)).await?;
+        put(&stores, limited(tenant, "alone", 9, None)).await?;
     }
     lease_one(&stores, 1).await;
     let counts = stores.jobs.counts().await?;
     let counts: Vec<_> =
         counts.iter().map(|c| (c.dialect.as_str(), c.state.name(), c.count)).collect();
-    assert_eq!(
-        counts,
-        [("serial", "queued", 2), ("narrow", "queued", 1), ("narrow", "running", 1)]
-    );
+    assert_eq!(counts, [("alone", "queued", 2), ("narrow", "queued", 1), ("narrow", "running", 1)]);
     Ok(())
 }

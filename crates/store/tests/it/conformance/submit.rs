@@ -78,7 +78,7 @@ async fn the_limit_is_exact_when_many_submit_at_once(stores: Stores) -> anyhow::
 async fn each_tenant_and_dialect_has_places_of_its_own(stores: Stores) -> anyhow::Result<()> {
     put(&stores, limited("acme", "narrow", 1, None)).await?;
     assert!(put(&stores, limited("acme", "narrow", 1, None)).await.is_err());
-    put(&stores, limited("acme", "serial", 1, None)).await?;
+    put(&stores, limited("acme", "alone", 1, None)).await?;
     put(&stores, limited("globex", "narrow", 1, None)).await?;
     // The policy of the one that comes decides, and none means any number.
     put(&stores, limited("acme", "narrow", 2, None)).await?;
