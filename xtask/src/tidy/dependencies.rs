@@ -115,9 +115,8 @@ fn versions(metadata: &Metadata) -> Vec<Breach> {
 }
 
 fn licence(package: &Package) -> Option<Breach> {
-    if package.source.is_none() {
-        return None;
-    }
+    // Ours have no source.
+    package.source.as_ref()?;
     let Some(expression) = &package.license else {
         // Crates with a licence file and no expression are few; deny.toml clarifies them.
         return (package.license_file.is_none())
