@@ -197,12 +197,15 @@ fn slot_command(plan: &SlotPlan) -> SlotCommand {
 }
 
 fn timings(worker: &Worker) -> Timings {
+    let standard = Timings::default();
+    let orphan_age = Duration::from_secs(worker.orphan_secs);
     Timings {
         heartbeat: Duration::from_secs(worker.heartbeat_secs),
         lease: Duration::from_secs(worker.lease_secs),
         sweep: Duration::from_secs(worker.sweep_secs),
-        orphan_age: Duration::from_secs(worker.orphan_secs),
-        ..Timings::default()
+        orphans: standard.orphans.min(orphan_age),
+        orphan_age,
+        ..standard
     }
 }
 

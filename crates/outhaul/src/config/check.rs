@@ -129,6 +129,9 @@ impl Checker<'_> {
         if worker.sweep_secs == 0 {
             self.wrong(&place.key("sweep_secs"), "must be at least 1");
         }
+        if worker.orphan_secs == 0 {
+            self.wrong(&place.key("orphan_secs"), "must be at least 1");
+        }
         if worker.memory_hard.0 < worker.memory.0 * 2 {
             let text = format!(
                 "must be at least twice worker.memory ({}), because encoders and buffers need room too",

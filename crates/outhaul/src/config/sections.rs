@@ -142,7 +142,8 @@ pub struct Worker {
     /// Seconds that running exports get to end when the server stops; then they are handed back
     /// and run again later.
     pub drain_secs: u64,
-    /// Seconds after which remains of unfinished files are deleted.
+    /// Seconds after which files that belong to no export, such as the remains of killed attempts,
+    /// are deleted; looked for every five minutes, or as often as this when it is shorter.
     pub orphan_secs: u64,
 }
 
