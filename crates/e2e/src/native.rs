@@ -1,7 +1,8 @@
 //! A client of Outhaul's own API.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -43,6 +44,24 @@ impl Native {
     /// When it is refused or no JSON.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
         Ok(self.request(Method::GET, path).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Polls until the export is final.
+    ///
+    /// # Errors
+    /// When it does not complete within `patience`.
+    pub async fn finished(&self, id: &str, patience: Duration) -> anyhow::Result<Value> {
+        let begun = Instant::now();
+        loop {
+            let export = self.get(&format!("/exports/{id}")).await?;
+            match export["state"].as_str() {
+                Some("completed") => return Ok(export),
+                Some("queued" | "running") if begun.elapsed() < patience => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                _ => bail!("export {id} after {:?}: {export}", begun.elapsed()),
+            }
+        }
     }
 
     /// POST of JSON.

@@ -45,13 +45,7 @@ impl Ready {
 
     /// The columns of the result, for those who only want to know them.
     pub(crate) fn columns(&self) -> Vec<ColumnNote> {
-        let schema = self.schema();
-        let notes = schema.fields().iter().map(|field| ColumnNote {
-            name: field.name().clone(),
-            column_type: field.data_type().to_string(),
-            nullable: field.is_nullable(),
-        });
-        notes.collect()
+        ColumnNote::of(&self.schema())
     }
 
     /// Starts the plan.

@@ -11,6 +11,7 @@ pub mod raw;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_schema::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,29 @@ pub enum FieldType {
 }
 
 impl FieldType {
+    /// What a catalog calls values of an Arrow type.
+    pub fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::Boolean,
+            integer if integer.is_integer() => Self::Integer,
+            DataType::Decimal32(_, _)
+            | DataType::Decimal64(_, _)
+            | DataType::Decimal128(_, _)
+            | DataType::Decimal256(_, _) => Self::Decimal,
+            float if float.is_floating() => Self::Float,
+            DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Timestamp(_, _) => Self::Timestamp,
+            DataType::Time32(_) | DataType::Time64(_) => Self::Time,
+            DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_) => Self::Binary,
+            DataType::Dictionary(_, inner) => Self::of(inner),
+            nested if nested.is_nested() => Self::Json,
+            _ => Self::Text,
+        }
+    }
+
     /// Whether values can be added up.
     pub fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Decimal | Self::Float)

@@ -29,6 +29,11 @@ pub const PREVIEW_ROWS_MAX: u64 = 100;
 /// Bytes of a preview's answer.
 pub const PREVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+// Clients.
+
+/// Passwords that are checked at once; each takes 19 MiB and some 20 ms of a processor.
+pub const PASSWORD_CHECKS_MAX: usize = 4;
+
 // Exports.
 
 /// Characters of an export's label.

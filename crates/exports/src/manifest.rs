@@ -1,9 +1,11 @@
 //! What an export produced: its files, with everything needed to prove them whole.
 
+use arrow_schema::{FieldRef, Schema};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ArtifactId;
+use crate::catalog::FieldType;
 
 /// The list of an export's artifacts. It is written once, when the export completes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,11 +73,23 @@ pub const BLOCK_BYTES: u64 = 1024 * 1024;
 pub struct ColumnNote {
     /// Its heading.
     pub name: String,
-    /// Its Arrow type.
+    /// What its values are.
     #[serde(rename = "type")]
-    pub column_type: String,
+    pub field_type: FieldType,
     /// Whether values may be missing.
     pub nullable: bool,
+}
+
+impl ColumnNote {
+    /// The columns of a schema.
+    pub fn of(schema: &Schema) -> Vec<Self> {
+        let note = |field: &FieldRef| Self {
+            name: field.name().clone(),
+            field_type: FieldType::of(field.data_type()),
+            nullable: field.is_nullable(),
+        };
+        schema.fields().iter().map(note).collect()
+    }
 }
 
 /// Something that the reader of a file must know: a value that the format could not carry as it

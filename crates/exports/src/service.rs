@@ -9,6 +9,7 @@ mod describe;
 mod download;
 mod inspect;
 mod links;
+mod password;
 mod steer;
 mod submit;
 

@@ -94,8 +94,6 @@ pub enum OffsetStyle {
     ColonAlways,
     /// `+0200`, also `+0000`.
     Plain,
-    /// Nothing.
-    None,
 }
 
 /// How a moment's fraction of a second is written.

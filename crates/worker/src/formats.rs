@@ -1,5 +1,8 @@
 //! The formats that are built in, as the core sees them: their sheets, and the check of a choice.
 
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema};
 use outhaul_exports::format::FormatSheet;
 use outhaul_exports::ports::Formats;
 use outhaul_exports::spec::{
@@ -20,8 +23,25 @@ impl Formats for InstalledFormats {
     }
 
     fn check(&self, choice: &FormatChoice) -> Result<()> {
-        chosen(choice).map(drop)
+        let (format, options) = chosen(choice)?;
+        // The start of a file with one column of text tells which options cannot be honoured.
+        let schema = Schema::new(vec![Field::new("text", DataType::Utf8, true)]);
+        format.encoder(&Arc::new(schema), &options).map_err(refused).map(drop)
     }
+}
+
+/// The core's words for what a format does not accept.
+fn refused(error: formats::Error) -> Error {
+    let field = match &error {
+        formats::Error::Option { option, .. } => match option.split_once('.') {
+            Some(("values", name)) => format!("format.values.{name}"),
+            Some((_, name)) => format!("format.options.{name}"),
+            None => "format.options".to_owned(),
+        },
+        formats::Error::Zone { .. } => "format.values.zone".to_owned(),
+        _ => "format".to_owned(),
+    };
+    Error::invalid(field, error.to_string())
 }
 
 fn sheet(format: &dyn Format) -> FormatSheet {
@@ -47,30 +67,32 @@ pub fn is_text(format: &dyn Format) -> bool {
 /// # Errors
 /// `Invalid`, naming the option.
 pub fn chosen(choice: &FormatChoice) -> Result<(&'static dyn Format, FormatOptions)> {
-    let refused = |error: formats::Error| Error::invalid("format", error.to_string());
     let format = formats::format(&choice.id).map_err(refused)?;
     let mut all = serde_json::Map::new();
     if !choice.options.is_empty() {
         all.insert(format.id().to_owned(), choice.options.clone().into());
     }
     let mut options: FormatOptions = serde_json::from_value(all.into()).map_err(|error| {
-        Error::invalid("format.options", format!("the options of {}: {error}", format.id()))
+        let problem = clipped(&error.to_string());
+        Error::invalid("format.options", format!("the options of {}: {problem}", format.id()))
     })?;
-    options.values = values(&choice.values)?;
+    options.values = values(&choice.values);
     Ok((format, options))
 }
 
-fn values(values: &ValueOptions) -> Result<formats::options::ValueOptions> {
-    let offset = match values.offset {
-        OffsetStyle::Colon => Offset::Zulu,
-        OffsetStyle::ColonAlways => Offset::Colon,
-        OffsetStyle::Plain => Offset::Basic,
-        OffsetStyle::None => {
-            let text = "moments are always written with their offset: choose another style";
-            return Err(Error::invalid("format.values.offset", text));
-        }
-    };
-    Ok(formats::options::ValueOptions {
+/// A parser's message, which may repeat what a client wrote: short, and on one line.
+fn clipped(message: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 300;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut out: String = message.chars().take(SHOWN_CHARS_MAX).map(plain).collect();
+    if message.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        out.push_str("...");
+    }
+    out
+}
+
+fn values(values: &ValueOptions) -> formats::options::ValueOptions {
+    formats::options::ValueOptions {
         null: values.null.clone(),
         decimals: match values.decimals {
             DecimalStyle::Scaled => Decimals::Scaled,
@@ -78,7 +100,11 @@ fn values(values: &ValueOptions) -> Result<formats::options::ValueOptions> {
         },
         timestamps: Timestamps {
             zone: Some(values.zone.name().to_owned()),
-            offset,
+            offset: match values.offset {
+                OffsetStyle::Colon => Offset::Zulu,
+                OffsetStyle::ColonAlways => Offset::Colon,
+                OffsetStyle::Plain => Offset::Basic,
+            },
             fraction: match values.fraction {
                 FractionStyle::AsNeeded => Fraction::AsNeeded,
                 FractionStyle::Seconds => Fraction::None,
@@ -87,7 +113,7 @@ fn values(values: &ValueOptions) -> Result<formats::options::ValueOptions> {
             ..Timestamps::default()
         },
         ..formats::options::ValueOptions::default()
-    })
+    }
 }
 
 /// The packing of a spec.
@@ -101,6 +127,8 @@ pub fn packing(packing: Packing) -> formats::Packing {
 
 #[cfg(test)]
 mod tests {
+    use outhaul_exports::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -122,10 +150,17 @@ mod tests {
             ..FormatChoice::plain("csv")
         };
         assert!(InstalledFormats.check(&with(serde_json::json!({"delimiter": ";"}))).is_ok());
-        let error = InstalledFormats
-            .check(&with(serde_json::json!({"delimeter": ";"})))
-            .expect_err("a typing error");
+        let refused = |json| InstalledFormats.check(&with(json)).expect_err("it is refused");
+        let error = refused(serde_json::json!({"delimeter": ";"}));
         assert!(error.public().contains("delimeter"), "{error}");
+        let error = refused(serde_json::json!({"delimiter": "."}));
+        let field = |error: &Error| match error.kind() {
+            ErrorKind::Invalid { field } => field.clone(),
+            kind => panic!("{kind:?}"),
+        };
+        assert_eq!(field(&error), "format.options.delimiter", "{error}");
+        let error = refused(serde_json::json!({"x".repeat(10_000): "\n"}));
+        assert!(error.public().len() < 500, "{error}");
         let error = InstalledFormats.check(&FormatChoice::plain("doc")).expect_err("unknown");
         assert!(error.public().contains("csv"), "{error}");
     }

@@ -21,10 +21,10 @@ use crate::kit::file::{self, Coding};
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-Range" = Option<String>, Header, description = "Only if this is the entity tag")),
     responses(
-        (status = 200, description = "The file", content_type = "application/octet-stream",
+        (status = 200, description = "The file, as its media type", content_type = "*/*",
             headers(("ETag" = String, description = "SHA-256 of the bytes"),
                 ("Repr-Digest" = String, description = "The same, as RFC 9530 writes it"))),
-        (status = 206, description = "The range", content_type = "application/octet-stream"),
+        (status = 206, description = "The range", content_type = "*/*"),
         (status = 304, description = "The client has it")))]
 pub async fn download(
     caller: Caller,

@@ -108,8 +108,8 @@ pub async fn revoke(
 #[utoipa::path(get, path = "/api/v1/links/{token}", tag = "links", security(()),
     params(("token" = String, Path, description = "The secret part of the link's address")),
     responses(
-        (status = 200, description = "The file", content_type = "application/octet-stream"),
-        (status = 206, description = "The range", content_type = "application/octet-stream"),
+        (status = 200, description = "The file, as its media type", content_type = "*/*"),
+        (status = 206, description = "The range", content_type = "*/*"),
         (status = 304, description = "The client has it")))]
 pub async fn follow(
     State(app): State<App>,

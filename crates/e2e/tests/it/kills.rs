@@ -121,7 +121,7 @@ async fn an_acknowledged_export_is_never_lost() -> anyhow::Result<()> {
     println!("kills={} acknowledged={}", times(150), acknowledged.len());
     for (id, (dialect, label)) in &acknowledged {
         let found = match *dialect {
-            "native" => finished(&native, id).await?["label"].clone(),
+            "native" => native.finished(id, Duration::from_secs(300)).await?["label"].clone(),
             _ => zuora.wait(id, Duration::from_secs(300)).await?["Name"].clone(),
         };
         assert_eq!(found, **label, "{dialect} {id}");
@@ -154,16 +154,4 @@ async fn create_until_it_dies(zuora: Zuora, native: Native, log: Log, lane: usiz
         let Ok(Value::String(id)) = id else { return };
         lock(&log).insert(id, (dialect, label));
     }
-}
-
-async fn finished(native: &Native, id: &str) -> anyhow::Result<Value> {
-    for _ in 0..6_000 {
-        let export = native.get(&format!("/exports/{id}")).await?;
-        if !matches!(export["state"].as_str(), Some("queued" | "running")) {
-            assert_eq!(export["state"], "completed", "{export}");
-            return Ok(export);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("{id} is stuck")
 }

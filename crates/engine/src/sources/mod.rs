@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -149,29 +149,6 @@ pub(crate) struct ScanAsk {
     pub(crate) partitions: usize,
     /// Rows of a batch.
     pub(crate) batch_rows: usize,
-}
-
-/// What a catalog would call values of an Arrow type.
-pub(crate) fn field_type(data_type: &DataType) -> FieldType {
-    match data_type {
-        DataType::Boolean => FieldType::Boolean,
-        integer if integer.is_integer() => FieldType::Integer,
-        DataType::Decimal32(_, _)
-        | DataType::Decimal64(_, _)
-        | DataType::Decimal128(_, _)
-        | DataType::Decimal256(_, _) => FieldType::Decimal,
-        float if float.is_floating() => FieldType::Float,
-        DataType::Date32 | DataType::Date64 => FieldType::Date,
-        DataType::Timestamp(_, _) => FieldType::Timestamp,
-        DataType::Time32(_) | DataType::Time64(_) => FieldType::Time,
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => FieldType::Binary,
-        DataType::Dictionary(_, inner) => field_type(inner),
-        nested if nested.is_nested() => FieldType::Json,
-        _ => FieldType::Text,
-    }
 }
 
 /// A source that an object names and nobody configured.

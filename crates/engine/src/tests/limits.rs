@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use outhaul_exports::ErrorKind;
+use outhaul_exports::catalog::FieldType;
 use outhaul_exports::ports::{Engine, RunLimits};
 use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::{OrderBy, Query};
@@ -131,5 +132,5 @@ async fn planning_that_nobody_waits_for_ends() {
     let query = Query::Select(Box::new(select("Invoice", &["Id"])));
     drop(snapshot.check(&query));
     let columns = snapshot.check(&query).await.expect("the columns");
-    assert_eq!((columns[0].name.as_str(), columns[0].column_type.as_str()), ("Id", "Utf8View"));
+    assert_eq!((columns[0].name.as_str(), columns[0].field_type), ("Id", FieldType::Text));
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Exports;
+use super::{Exports, password};
 use crate::access::{AccessToken, Credential, CredentialKind, sha256_hex};
 use crate::clock::after;
 use crate::principal::{Principal, TenantScope};
@@ -53,23 +53,15 @@ impl Exports {
             Presented::Token(token) => self.behind_token(audience, token).await?,
             Presented::Pair { kind, public, secret } => {
                 let credential = self.live(audience, kind, public).await?;
-                // Hashing a password takes a while; other requests go on meanwhile.
-                let (hash, secret) = (credential.secret.clone(), secret.to_owned());
+                let hash = credential.as_ref().map(|credential| &credential.secret);
                 let matches = match kind {
-                    CredentialKind::Password => {
-                        tokio::task::spawn_blocking(move || hash.matches(&secret))
-                            .await
-                            .map_err(|e| Error::internal("password check").with_source(e))?
-                    }
-                    _ => hash.matches(&secret),
+                    CredentialKind::Password => password::matches(hash.cloned(), secret).await?,
+                    _ => hash.is_some_and(|hash| hash.matches(secret)),
                 };
-                if !matches {
-                    return Err(Error::unauthenticated());
-                }
-                credential
+                credential.filter(|_| matches)
             }
         };
-        self.principal(&credential)
+        self.principal(&credential.ok_or_else(Error::unauthenticated)?)
     }
 
     /// Exchanges a client id and secret for an access token that is valid for `ttl`.
@@ -97,20 +89,25 @@ impl Exports {
         Ok(Grant { token, expires_in: ttl.as_secs(), principal })
     }
 
-    async fn behind_token(&self, audience: &str, token: &str) -> Result<Credential> {
+    async fn behind_token(&self, audience: &str, token: &str) -> Result<Option<Credential>> {
         let stored = self.parts.access.token(&sha256_hex(token)).await?;
         match stored {
             Some(stored) if stored.audience == audience && self.now() < stored.expires_at => {
                 let (kind, public) = &stored.credential;
                 self.live(audience, *kind, public).await
             }
-            _ => Err(Error::unauthenticated()),
+            _ => Ok(None),
         }
     }
 
-    async fn live(&self, audience: &str, kind: CredentialKind, public: &str) -> Result<Credential> {
+    async fn live(
+        &self,
+        audience: &str,
+        kind: CredentialKind,
+        public: &str,
+    ) -> Result<Option<Credential>> {
         let found = self.parts.access.credential(audience, kind, public).await?;
-        found.filter(|c| c.is_live(self.now())).ok_or_else(Error::unauthenticated)
+        Ok(found.filter(|credential| credential.is_live(self.now())))
     }
 
     fn principal(&self, credential: &Credential) -> Result<Principal> {

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
+use crate::catalog::FieldType;
 use crate::flow::ByteStream;
 use crate::format::FormatSheet;
 use crate::manifest::{Artifact, ColumnNote};
@@ -184,7 +185,7 @@ impl FakePlanner {
         }
         let note = |name: &str| ColumnNote {
             name: name.to_owned(),
-            column_type: "Utf8".to_owned(),
+            field_type: FieldType::Text,
             nullable: true,
         };
         Ok(match query {

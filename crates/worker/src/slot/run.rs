@@ -131,7 +131,7 @@ impl Attempt<'_> {
             bytes: written.bytes,
             sha256: written.sha256,
             block_crc32: written.block_crc32,
-            columns: column_notes(&schema),
+            columns: ColumnNote::of(&schema),
         })
     }
 
@@ -270,15 +270,6 @@ fn sealing_key(spec: &ExportSpec) -> Result<&str, Stop> {
         let text = "values are to be encrypted, but the tenant has no public key: register one";
         Stop::failed("sealing_failed", text, String::new())
     })
-}
-
-fn column_notes(schema: &arrow_schema::Schema) -> Vec<ColumnNote> {
-    let note = |field: &arrow_schema::FieldRef| ColumnNote {
-        name: field.name().clone(),
-        column_type: field.data_type().to_string(),
-        nullable: field.is_nullable(),
-    };
-    schema.fields().iter().map(note).collect()
 }
 
 /// What went wrong first, where one stage's end ends the others: what the upload says explains

@@ -47,12 +47,7 @@ impl Snapshot for ScriptSnapshot {
         if let Some(action) = word(text(query), "check=") {
             act(&action).await?;
         }
-        let note = |field: &Arc<Field>| ColumnNote {
-            name: field.name().clone(),
-            column_type: field.data_type().to_string(),
-            nullable: field.is_nullable(),
-        };
-        Ok(schema().fields().iter().map(note).collect())
+        Ok(ColumnNote::of(&schema()))
     }
 
     async fn open(&self, query: &Query) -> Result<RowStream> {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use outhaul_exports::ExportId;
+use outhaul_exports::catalog::FieldType;
 use outhaul_exports::export::State;
 use outhaul_exports::query::{Column, Expr, Protection, Query, Select};
 use outhaul_exports::spec::{FormatChoice, Packing};
@@ -36,7 +37,7 @@ async fn an_export_completes() {
         assert_eq!(manifest.snapshot.guarantee, "it is made up");
         let artifact = &manifest.artifacts[0];
         assert_eq!((artifact.file_name.as_str(), artifact.text), ("export.csv", true));
-        assert_eq!(artifact.columns[1].column_type, "Utf8");
+        assert_eq!(artifact.columns[1].field_type, FieldType::Text);
         assert_eq!(export.progress.queries_done, 1);
         assert_eq!(export.progress.rows_estimated, Some(rows));
         assert_eq!(export.progress.bytes_written, artifact.bytes);

@@ -14,9 +14,10 @@ use crate::native::PREFIX;
 pub struct ColumnView {
     /// Its heading.
     pub name: String,
-    /// Its Arrow type.
+    /// What its values are: as a field's type in the catalog.
     #[serde(rename = "type")]
-    pub column_type: String,
+    #[schema(value_type = String)]
+    pub column_type: FieldType,
     /// Whether values may be missing.
     pub nullable: bool,
 }
@@ -28,7 +29,6 @@ pub struct PreviewView {
     /// The columns.
     pub columns: Vec<ColumnView>,
     /// The rows, each a list of values in the order of the columns.
-    #[schema(value_type = Vec<Vec<Object>>)]
     pub rows: Vec<Vec<serde_json::Value>>,
 }
 
@@ -146,7 +146,7 @@ impl ColumnView {
     pub fn of(column: &ColumnNote) -> Self {
         Self {
             name: column.name.clone(),
-            column_type: column.column_type.clone(),
+            column_type: column.field_type,
             nullable: column.nullable,
         }
     }

@@ -33,9 +33,7 @@ use super::config::{Config, FileFormat, Root};
 use super::pinned::PinnedStore;
 use crate::barrier::Admission;
 use crate::error::source;
-use crate::sources::{
-    DiscoveredColumn, DiscoveredTable, Pinned, ScanAsk, Source, Table, field_type,
-};
+use crate::sources::{DiscoveredColumn, DiscoveredTable, Pinned, ScanAsk, Source, Table};
 
 /// Memory for Parquet footers that are kept between runs. Bytes.
 const FOOTERS_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -422,7 +420,7 @@ impl PinnedFiles {
         let columns = schema.fields().iter().map(|field| DiscoveredColumn {
             name: field.name().clone(),
             column_type: field.data_type().to_string(),
-            field_type: match field_type(field.data_type()) {
+            field_type: match FieldType::of(field.data_type()) {
                 // Numbers written in digits are exact.
                 FieldType::Float if text => FieldType::Decimal,
                 other => other,
