@@ -43,6 +43,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         tests.arg(filter);
     }
     tests.env("OUTHAUL_TEST_PYTHON", python).env("OUTHAUL_TEST_BIN", binary());
+    // The backtrace of an error that a test returns hides its sentence.
+    tests.env("RUST_LIB_BACKTRACE", "0");
     run::step("tests of every room", &mut tests)?;
     if args.filter.is_none() {
         let mut lints = run::cargo();
