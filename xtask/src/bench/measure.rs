@@ -11,7 +11,7 @@ use anyhow::Context;
 pub struct Measurement {
     /// Seconds.
     pub seconds: f64,
-    /// Peak of resident memory, in MiB, of the program and its children together at any moment.
+    /// Peak of resident memory of the process, in MiB.
     pub peak_mib: f64,
 }
 
