@@ -5,7 +5,8 @@
 //! * One range is served. Several in one request, or several `Range` headers, are refused with
 //!   416; a range in an unknown unit or in no valid form is ignored, as RFC 9110, 14.2 says, and
 //!   the whole file comes.
-//! * `Range` counts for GET only. HEAD answers what GET would without it.
+//! * `Range` counts for GET only. HEAD answers what GET would without it, and no length where GET
+//!   would send none because the file is compressed on its way.
 //! * The entity tag is strong and is the SHA-256 of the bytes, so `If-Range` is safe across
 //!   restarts and machines. There is no `Last-Modified`: an `If-Range` with a date never matches,
 //!   and the whole file comes.
@@ -112,7 +113,8 @@ pub async fn answer(
         headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     }
     if *method == Method::HEAD {
-        return Ok(with(status, headers, Body::empty()));
+        let body = if packed { without_length() } else { Body::empty() };
+        return Ok(with(status, headers, body));
     }
     let length = range.end - range.start;
     let bytes = exports.read_file(file, range).await.map_err(FileError::Store)?;
@@ -147,6 +149,12 @@ fn described(file: &Download, etag: &str) -> HeaderMap {
         headers.insert(DIGEST, header_value(&format!("sha-256={digest}")));
     }
     headers
+}
+
+/// No bytes, of a length that is not told: the length of a gzip stream is known when it was made,
+/// and a HEAD must not state another one (RFC 9110, 8.6). An empty body would be announced as 0.
+fn without_length() -> Body {
+    Body::from_stream(futures::stream::empty::<std::io::Result<bytes::Bytes>>())
 }
 
 fn with(status: StatusCode, headers: HeaderMap, body: Body) -> Response {

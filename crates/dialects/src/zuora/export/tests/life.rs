@@ -431,3 +431,31 @@ async fn files_of_other_apis_are_not_served() {
         assert_eq!(status == StatusCode::OK, is_ours, "{status}");
     }
 }
+
+#[tokio::test]
+async fn head_tells_what_get_sends() {
+    let server = Server::new().await;
+    server.create().await;
+    let lines = "Account.Id,Account.Name\n".repeat(200);
+    let file = server.complete("x.csv", "text/csv", lines.as_bytes()).await;
+    let path = format!("/v1/files/{file}");
+    // Path, Accept-Encoding, the coding of the answer, whether its length can be known.
+    let cases = [
+        (path.as_str(), "gzip, deflate", "gzip", false),
+        (path.as_str(), "identity", "", true),
+        ("/v1/describe/Account", "gzip, deflate", "gzip", true),
+    ];
+    for (path, accepted, coding, has_length) in cases {
+        let mut headers = Vec::new();
+        for method in [Method::GET, Method::HEAD] {
+            let request = server.request(method.clone(), path).header("accept-encoding", accepted);
+            let answer = server.send(request.body(Body::empty()).expect("a request")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{method} {path}");
+            assert_eq!(answer.header("content-encoding"), coding, "{method} {path}");
+            assert_eq!(answer.body.is_empty(), method == Method::HEAD, "{method} {path}");
+            headers.push(answer.header("content-length").to_owned());
+        }
+        assert_eq!(headers[0].is_empty(), !has_length, "{path}, {accepted}");
+        assert_eq!(headers[0], headers[1], "{path}, {accepted}");
+    }
+}
