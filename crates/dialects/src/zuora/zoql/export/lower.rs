@@ -67,12 +67,14 @@ fn columns(scope: &Scope<'_>, items: &[Item]) -> Result<Vec<(Position, query::Co
         let at = place(item);
         match item {
             Item::All(_) => {
-                let fields = scope.base.default_fields().map(|field| scope.own(field));
+                // All that describe lists with the context export (Zuora documentation, "Export
+                // ZOQL"), so also those that the catalog leaves out of its own star.
+                let fields = scope.base.fields.iter().map(|field| scope.own(field));
                 columns.extend(fields.map(|found| (at, column(found.into()))));
             }
             Item::AllOf(name) => {
                 let (object, relations, label) = scope.object(name)?;
-                columns.extend(object.default_fields().map(|field| {
+                columns.extend(object.fields.iter().map(|field| {
                     let path =
                         query::Path { relations: relations.clone(), field: field.name.clone() };
                     let label = format!("{label}.{}", field.name);
