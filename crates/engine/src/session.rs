@@ -13,6 +13,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use outhaul_exports::ports::RunLimits;
@@ -98,6 +100,7 @@ impl Run {
             .with_aggregate_functions(functions::aggregate())
             .with_window_functions(functions::window())
             .with_analyzer_rule(Arc::new(CheckedArithmetic))
+            .with_physical_optimizer_rules(physical_rules())
             .build()
     }
 
@@ -109,6 +112,16 @@ impl Run {
     fn memory_reserve(&self) -> usize {
         (self.memory / (8 * self.threads)).clamp(64 * 1024, 10 * 1024 * 1024)
     }
+}
+
+/// `DataFusion`'s rules without those that move filters within a physical plan: below a join they
+/// find columns by their names alone, and a condition on a joined field then tests the base
+/// object's field of that name. Nothing is lost by it: logical plans had their filters moved
+/// before, and nothing passes a barrier.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::default().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules
 }
 
 /// The stores of the run's sources, and no others: not even the local disk.

@@ -6,5 +6,6 @@ mod files;
 mod isolation;
 mod kit;
 mod limits;
+mod oracle;
 mod selects;
 mod sqls;
