@@ -60,15 +60,6 @@ impl Windows {
     /// Counts a request and says where `who` stands after it; `None` where nothing is limited.
     /// A refused request is not counted.
     pub fn take(&self, who: &str, now: DateTime<Utc>) -> Option<Standing> {
-        self.stand(who, now, 1)
-    }
-
-    /// Says where `who` stands before the next request.
-    pub fn look(&self, who: &str, now: DateTime<Utc>) -> Option<Standing> {
-        self.stand(who, now, 0)
-    }
-
-    fn stand(&self, who: &str, now: DateTime<Utc>, take: u64) -> Option<Standing> {
         if self.windows.is_empty() {
             return None;
         }
@@ -83,7 +74,7 @@ impl Windows {
         }
         let allowed = self.windows.iter().zip(own.iter()).all(|(w, c)| c.used < w.most);
         if allowed {
-            own.iter_mut().for_each(|count| count.used += take);
+            own.iter_mut().for_each(|count| count.used += 1);
         }
         // The window that will stop the client first; of a full one, that which lasts longest.
         let nearest = self.windows.iter().zip(own.iter()).min_by_key(|(window, count)| {
@@ -96,6 +87,17 @@ impl Windows {
             remaining: window.most - count.used,
             reset: left(window, count, now),
         })
+    }
+
+    /// Takes back what was counted for `who` at `taken_at`, unless its window is over.
+    pub fn give_back(&self, who: &str, taken_at: DateTime<Utc>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let who = if counts.contains_key(who) { who } else { "" };
+        for count in counts.get_mut(who).into_iter().flatten() {
+            if count.began <= taken_at {
+                count.used = count.used.saturating_sub(1);
+            }
+        }
     }
 
     fn header(&self, nearest: u64) -> String {
@@ -215,14 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn looking_counts_nothing_and_strangers_are_bounded() {
+    fn what_is_given_back_can_be_taken_again_and_strangers_are_bounded() {
         let windows = Windows::new(vec![Window { secs: 60, most: 5 }]);
         for who in 0..COUNTED_MAX + 50 {
             windows.take(&who.to_string(), noon());
         }
         assert!(windows.counts.lock().is_ok_and(|counts| counts.len() <= COUNTED_MAX + 1));
-        assert_eq!(windows.look("0", noon()).map(|s| s.remaining), Some(4));
-        assert_eq!(windows.look("0", noon()).map(|s| s.remaining), Some(4));
+        windows.give_back("0", noon());
+        assert_eq!(windows.take("0", noon()).map(|s| s.remaining), Some(4));
+        windows.give_back("0", noon() - TimeDelta::seconds(1));
+        assert_eq!(windows.take("0", noon()).map(|s| s.remaining), Some(3));
         let later = noon() + TimeDelta::seconds(60);
         assert_eq!(windows.take("new", later).map(|s| s.remaining), Some(4));
     }

@@ -1,12 +1,13 @@
 //! How Zuora speaks: what its Export API and AQuA share.
 //!
-//! One guard stands before every path ([`door`]): who asks ([`auth`]), how often ([`limits`]), and
+//! One guard stands before every path ([`door`]): who asks ([`auth`], [`attempts`]), how often ([`limits`]), and
 //! the headers of every answer ([`headers`]). Behind it are the things both APIs have in common:
 //! access tokens ([`tokens`]), the catalog in XML ([`describe`]) and finished files ([`files`]).
 //! What goes wrong is a [`errors::Refusal`] until the door writes it in the family of its path.
 //!
 //! The Export API itself is in [`export`], the query languages in [`zoql`].
 
+pub mod attempts;
 pub mod auth;
 pub mod config;
 pub mod describe;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 
 use outhaul_exports::Exports;
 
+use self::attempts::Attempts;
 use self::config::Shared;
-use self::limits::{Concurrency, Window, Windows};
+use self::limits::{Concurrency, Windows};
 use self::money::RateTable;
 
 /// The audience of every credential of this vendor: one credential serves both APIs.
@@ -45,8 +47,8 @@ pub struct Zuora {
     pub rates: Windows,
     /// Token requests of each client id; failed sign-ins of everybody under one name.
     pub sign_ins: Windows,
-    /// Failed sign-ins of each public id.
-    pub failures: Windows,
+    /// Attempts to sign in, of each public id.
+    pub attempts: Attempts,
     /// Token requests of each address.
     pub addresses: Windows,
     /// Requests in hand of each tenant.
@@ -61,7 +63,7 @@ impl Zuora {
             rate_table: config.rate_table().ok().flatten(),
             rates: Windows::new(config.rate_windows()),
             sign_ins: Windows::new(config.sign_in_windows()),
-            failures: Windows::new(vec![Window { secs: 60, most: limits::FAILURES_PER_MINUTE }]),
+            attempts: Attempts::default(),
             addresses: Windows::new(config.address_windows()),
             concurrency: Concurrency::new(config.concurrency_max),
             exports,

@@ -18,7 +18,6 @@ use outhaul_exports::service::Grant;
 use outhaul_exports::{Error, id};
 use serde_json::json;
 
-use super::auth::Attempt;
 use super::errors::{Refusal, Trouble, json_answer};
 use super::limits::Standing;
 use super::{AUDIENCE, Zuora};
@@ -54,7 +53,7 @@ async fn grant(
     let (parts, body) = request.into_parts();
     let pair = read(&parts.headers, body).await?;
     limited(zuora.sign_ins.take(&sha256_hex(&pair.id), now), standing)?;
-    let attempt = Attempt::begin(&zuora.failures, &zuora.exports, &pair.id, &pair.secret)?;
+    let attempt = zuora.attempts.begin(&zuora.exports, &pair.id, &pair.secret).await?;
     let ttl = Duration::from_secs(zuora.config.token_secs.into());
     let granted = zuora.exports.grant_token(AUDIENCE, &pair.id, &pair.secret, ttl).await;
     attempt.end(granted.as_ref().err().map(Error::kind));
