@@ -15,7 +15,8 @@ pub enum WarningKind {
     NumberAsText,
     /// A date lies outside the spreadsheet's calendar and was written as text.
     DateAsText,
-    /// A timestamp is finer than the spreadsheet keeps (a millisecond).
+    /// A timestamp or time of day is finer than the spreadsheet keeps, and was cut to the
+    /// millisecond it lies in.
     TimestampRounded,
     /// The rows went on in a further sheet.
     FurtherSheet,
@@ -46,7 +47,7 @@ impl WarningKind {
                 "numbers of more than 15 digits were written as text so that no digit is lost"
             }
             Self::DateAsText => "dates outside 1900-03-01 to 9999-12-31 were written as text",
-            Self::TimestampRounded => "timestamps finer than a millisecond were rounded",
+            Self::TimestampRounded => "times finer than a millisecond were cut to the millisecond",
             Self::FurtherSheet => "rows went on in further sheets",
         }
     }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
-    RecordBatch, StringViewArray, TimestampMillisecondArray,
+    RecordBatch, StringViewArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray,
 };
 use calamine::{Data, Reader, Xlsx, open_workbook};
 use outhaul_formats::pack::EntryName;
@@ -280,6 +281,58 @@ fn calamine_reads_xlsx() {
         }
     }
     assert_eq!(row, 5_000);
+}
+
+/// Moments finer than a workbook keeps, many of them the last of a day.
+fn fine_moments() -> RecordBatch {
+    const DAY: i64 = 86_400_000_000;
+    // The last day of the calendar, the first, and those around 1970.
+    let days = [2_932_896, -25_508, -1, 0, 20_666];
+    let of_day = [DAY - 1, DAY - 999, DAY - 1_000, 0, 999, 1_000, DAY / 2 - 1];
+    let odd = (0..2_000_i64).map(|at| at * 43_217_771 % DAY);
+    let of_day: Vec<_> = of_day.into_iter().chain(odd).collect();
+    let moments = days.iter().flat_map(|day| of_day.iter().map(move |us| day * DAY + us));
+    let times = days.iter().flat_map(|_| of_day.iter().copied());
+    let columns: [(&str, ArrayRef); 2] = [
+        ("at", Arc::new(TimestampMicrosecondArray::from_iter_values(moments))),
+        ("time", Arc::new(Time64MicrosecondArray::from_iter_values(times))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[test]
+fn a_moment_is_the_millisecond_it_lies_in_for_every_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("moments.xlsx");
+    let batch = fine_moments();
+    write(&path, "xlsx", Packing::None, &FormatOptions::default(), &batch);
+    let moments: &TimestampMicrosecondArray = batch.column(0).as_any().downcast_ref().unwrap();
+    let times: &Time64MicrosecondArray = batch.column(1).as_any().downcast_ref().unwrap();
+    let wanted: Vec<_> = (0..batch.num_rows())
+        .map(|row| {
+            // To three digits, which cuts.
+            let at = moments.value_as_datetime(row).unwrap().format("%Y-%m-%dT%H:%M:%S%.3f");
+            let time = times.value_as_time(row).unwrap().format("%H:%M:%S%.3f");
+            [at.to_string(), time.to_string()]
+        })
+        .collect();
+    read_by("read_moments.py", &path, &json!({ "rows": wanted }));
+
+    let mut workbook: Xlsx<_> = open_workbook(&path).unwrap();
+    let range = workbook.worksheet_range("Sheet").unwrap();
+    for (cells, wanted) in range.rows().skip(1).zip(&wanted) {
+        let parts = |cell: &Data| match cell {
+            Data::DateTime(at) => at.to_ymd_hms_milli(),
+            other => panic!("{other:?} is no moment"),
+        };
+        let (year, month, day, hour, minute, second, milli) = parts(&cells[0]);
+        let at =
+            format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}");
+        let (_, _, _, hour, minute, second, milli) = parts(&cells[1]);
+        let time = format!("{hour:02}:{minute:02}:{second:02}.{milli:03}");
+        assert_eq!([at, time], *wanted);
+    }
+    assert_eq!(range.rows().count(), wanted.len() + 1);
 }
 
 #[test]

@@ -32,6 +32,8 @@ const SERIAL_OF_1970: i64 = 25_569;
 const FIRST_SERIAL: i64 = 61;
 const LAST_SERIAL: i64 = 2_958_465;
 
+const NANOS_OF_MILLI: u32 = 1_000_000;
+
 pub(super) struct XlsxEncoder {
     workbook: Workbook,
     names: Vec<String>,
@@ -376,21 +378,23 @@ fn date(out: &mut Buf, day: i64, text: &mut CellText) -> Option<WarningKind> {
     }
 }
 
-/// A wall clock as days and their fraction. Eleven digits are finer than a microsecond, and one
-/// unit of the eleventh is 864 nanoseconds.
+/// A wall clock as days and their fraction.
 fn timestamp(out: &mut Buf, day: i64, second: u32, nanos: u32) -> Option<WarningKind> {
     out.fixed(b" s=\"2\"");
     number(out, |out| {
         digits::unsigned(out, (day + SERIAL_OF_1970) as u64);
         day_fraction(out, second, nanos);
     });
-    (!nanos.is_multiple_of(1_000_000)).then_some(WarningKind::TimestampRounded)
+    (!nanos.is_multiple_of(NANOS_OF_MILLI)).then_some(WarningKind::TimestampRounded)
 }
 
+/// A time as the fraction of a day that its millisecond begins at. What is finer is cut: a reader
+/// keeps the number as a binary double and rounds it to a millisecond, and the last microseconds
+/// of a day, or of the calendar, must not become the next. Eleven digits are within a microsecond.
 fn day_fraction(out: &mut Buf, second: u32, nanos: u32) {
-    let of_day = u64::from(second) * 1_000_000_000 + u64::from(nanos);
-    // The last nanoseconds of a day would round up to the next.
-    let fraction = ((of_day + 432) / 864).min(99_999_999_999);
+    let millis = u64::from(second) * 1_000 + u64::from(nanos / NANOS_OF_MILLI);
+    // A millisecond is 1 / 86,400,000 of a day: 31,250 / 27 units of the eleventh digit.
+    let fraction = (millis * 31_250 + 13) / 27;
     if fraction > 0 {
         out.byte(b'.');
         digits::padded(out, fraction, 11);
@@ -404,7 +408,7 @@ fn time_of_day(out: &mut Buf, value: i64, per_second: i64) -> Option<WarningKind
         out.byte(b'0');
         day_fraction(out, seconds.rem_euclid(DAY_SECONDS) as u32, nanos);
     });
-    (!nanos.is_multiple_of(1_000_000)).then_some(WarningKind::TimestampRounded)
+    (!nanos.is_multiple_of(NANOS_OF_MILLI)).then_some(WarningKind::TimestampRounded)
 }
 
 #[cfg(test)]
