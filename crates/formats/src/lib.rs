@@ -64,9 +64,6 @@ pub trait Format: Send + Sync {
     /// What a customer reads about the format, in Markdown.
     fn docs(&self) -> &'static str;
 
-    /// Hard limits of the format.
-    fn limits(&self) -> Limits;
-
     /// True when the files are compressed already; a packing then stores them as they are.
     fn compressed(&self) -> bool {
         false
@@ -78,17 +75,6 @@ pub trait Format: Send + Sync {
     /// `Option`, `Schema`, `ColumnType` or `Zone` when no file can come of them; nothing has been
     /// written then.
     fn encoder(&self, schema: &SchemaRef, options: &FormatOptions) -> Result<Box<dyn Encoder>>;
-}
-
-/// Limits of a format; `None` means that the format has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Columns a file can have.
-    pub columns_max: Option<usize>,
-    /// Characters (UTF-16 code units) a text can have.
-    pub text_units_max: Option<usize>,
-    /// Data rows after which a new section (a sheet) begins.
-    pub section_rows: Option<u64>,
 }
 
 /// Rows that are encoded together. All rows belong to one section of the file.

@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 pub use options::{CsvOptions, LineEnd, Quoting};
 
 use crate::error::Result;
-use crate::{Encoder, Format, FormatOptions, Limits};
+use crate::{Encoder, Format, FormatOptions};
 
 /// The format.
 #[derive(Debug)]
@@ -30,10 +30,6 @@ impl Format for Csv {
 
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
-    }
-
-    fn limits(&self) -> Limits {
-        Limits::default()
     }
 
     fn encoder(&self, schema: &SchemaRef, options: &FormatOptions) -> Result<Box<dyn Encoder>> {

@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 pub use options::HtmlOptions;
 
 use crate::error::Result;
-use crate::{Encoder, Format, FormatOptions, Limits};
+use crate::{Encoder, Format, FormatOptions};
 
 /// The format.
 #[derive(Debug)]
@@ -31,10 +31,6 @@ impl Format for Html {
 
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
-    }
-
-    fn limits(&self) -> Limits {
-        Limits::default()
     }
 
     fn encoder(&self, schema: &SchemaRef, options: &FormatOptions) -> Result<Box<dyn Encoder>> {

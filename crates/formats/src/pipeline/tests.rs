@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int32Array};
 use arrow_schema::{DataType, Field, Schema};
 
 use super::*;
-use crate::{Body, Limits, Scratch, Warnings};
+use crate::{Body, Scratch, Warnings};
 
 fn numbers(rows: i32) -> RecordBatch {
     let array: ArrayRef = Arc::new(Int32Array::from_iter_values(0..rows));
@@ -163,10 +163,6 @@ impl Format for Trap {
 
     fn docs(&self) -> &'static str {
         "# trap"
-    }
-
-    fn limits(&self) -> Limits {
-        Limits::default()
     }
 
     fn encoder(&self, _: &SchemaRef, _: &FormatOptions) -> Result<Box<dyn Encoder>> {

@@ -15,7 +15,7 @@ use arrow_schema::SchemaRef;
 pub use options::{LongText, XlsxOptions};
 
 use crate::error::Result;
-use crate::{Encoder, Format, FormatOptions, Limits};
+use crate::{Encoder, Format, FormatOptions};
 
 /// Rows of a sheet, the header included (Microsoft, "Excel specifications and limits").
 const SHEET_ROWS_MAX: u64 = 1_048_576;
@@ -45,14 +45,6 @@ impl Format for Xlsx {
 
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            columns_max: Some(SHEET_COLUMNS_MAX),
-            text_units_max: Some(TEXT_UNITS_MAX),
-            section_rows: Some(SHEET_ROWS_MAX - 1),
-        }
     }
 
     fn compressed(&self) -> bool {
