@@ -5,8 +5,12 @@
 //! partition columns from folder names.
 
 mod config;
+mod listing;
+mod parquet;
 mod pinned;
 mod provider;
+mod table;
+mod text;
 
 pub use config::{Config, FileFormat};
 pub(crate) use provider::FileSource;

@@ -1,0 +1,140 @@
+//! Which files a table is made of. It lists names and sizes and opens nothing.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use outhaul_exports::{Error, Result};
+
+use super::config::FileFormat;
+use super::provider::FileSource;
+
+/// Files of one table.
+pub(super) const FILES_MAX: usize = 100_000;
+
+/// Why a table has no files. Kept until somebody asks for the table.
+#[derive(Debug, Clone)]
+pub(super) enum Missing {
+    Nothing,
+    Mixed,
+    TooMany,
+    Unreadable(String),
+}
+
+/// The files of one table.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) format: FileFormat,
+    pub(super) files: Vec<ObjectMeta>,
+}
+
+impl FileSource {
+    /// The files of a table: the table's own path, a folder of that name, or the name with an
+    /// ending added.
+    pub(super) async fn find(&self, table: &str) -> Result<Found, Missing> {
+        let unreadable = |cause: object_store::Error| Missing::Unreadable(cause.to_string());
+        if let Some(only) = &self.root.only {
+            let stem = only.rsplit_once('.').map_or(only.as_str(), |(stem, _)| stem);
+            if table != only && table != stem {
+                return Err(Missing::Nothing);
+            }
+            return self.single(&self.child(only)?).await?.ok_or(Missing::Nothing);
+        }
+        if table != "." {
+            let path = self.child(table)?;
+            if let Some(found) = self.single(&path).await? {
+                return Ok(found);
+            }
+        }
+        let folder = if table == "." { self.root.folder.clone() } else { self.child(table)? };
+        let mut files: Vec<ObjectMeta> = self
+            .root
+            .store
+            .list(Some(&folder))
+            .take(FILES_MAX + 1)
+            .try_collect()
+            .await
+            .map_err(unreadable)?;
+        files.retain(|file| {
+            !hidden(&folder, &file.location) && self.format(&file.location).is_some()
+        });
+        if files.len() > FILES_MAX {
+            return Err(Missing::TooMany);
+        }
+        files.sort_by(|a, b| a.location.cmp(&b.location));
+        if let Some(first) = files.first() {
+            let format = self.format(&first.location).ok_or(Missing::Nothing)?;
+            if files.iter().any(|file| self.format(&file.location) != Some(format)) {
+                return Err(Missing::Mixed);
+            }
+            return Ok(Found { format, files });
+        }
+        for format in FileFormat::ALL {
+            for ending in format.extensions() {
+                let path = self.child(&format!("{table}.{ending}"))?;
+                if let Some(found) = self.single(&path).await? {
+                    return Ok(found);
+                }
+            }
+        }
+        Err(Missing::Nothing)
+    }
+
+    async fn single(&self, path: &Path) -> Result<Option<Found>, Missing> {
+        let Some(format) = self.format(path) else { return Ok(None) };
+        match self.root.store.head(path).await {
+            Ok(file) => Ok(Some(Found { format, files: vec![file] })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(Missing::Unreadable(cause.to_string())),
+        }
+    }
+
+    fn format(&self, path: &Path) -> Option<FileFormat> {
+        let told = FileFormat::of(path);
+        match self.config.format {
+            Some(format) if told.is_none() || told == Some(format) => {
+                // A folder of tables has no ending; only a name with one can be a file.
+                path.extension().map(|_| format)
+            }
+            Some(_) => None,
+            None => told,
+        }
+    }
+
+    fn child(&self, table: &str) -> Result<Path, Missing> {
+        let below = Path::parse(table).map_err(|c| Missing::Unreadable(c.to_string()))?;
+        Ok(Path::from_iter(self.root.folder.parts().chain(below.parts())))
+    }
+    /// Names of the tables right below the root.
+    pub(super) async fn names(&self) -> Result<BTreeSet<String>> {
+        if let Some(only) = &self.root.only {
+            return Ok(BTreeSet::from([only.clone()]));
+        }
+        let folder = &self.root.folder;
+        let listed = self.root.store.list_with_delimiter(Some(folder)).await.map_err(|cause| {
+            Error::unavailable(format!("source {} cannot be listed", self.config.name))
+                .with_source(cause)
+        })?;
+        let mut names = BTreeSet::new();
+        for file in &listed.objects {
+            if self.format(&file.location).is_some() {
+                names.extend(name_below(folder, &file.location));
+            }
+        }
+        for path in &listed.common_prefixes {
+            names.extend(name_below(folder, path));
+        }
+        Ok(names)
+    }
+}
+
+fn name_below(folder: &Path, path: &Path) -> Option<String> {
+    (!hidden(folder, path)).then(|| path.filename().map(ToOwned::to_owned)).flatten()
+}
+
+/// Names that begin with a dot or an underscore mark what is not data.
+fn hidden(folder: &Path, path: &Path) -> bool {
+    let mut below = path.prefix_match(folder).into_iter().flatten();
+    below.any(|part| part.as_ref().starts_with(['.', '_']))
+}
