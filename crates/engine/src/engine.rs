@@ -104,7 +104,7 @@ impl DataFusionEngine {
             guarantees.insert(source.guarantee());
             pinned.insert(name.to_owned(), source.pin(&tables).await?);
         }
-        let run = Run::new(limits, pinned.values().filter_map(|p| p.store()).collect())?;
+        let run = Run::new(limits, pinned.values().filter_map(|p| p.store()).collect(), taken_at)?;
         let guarantee = guarantees.into_iter().collect::<Vec<_>>().join("; ");
         Ok(Inner {
             catalog: Arc::clone(&self.catalog),
@@ -187,7 +187,7 @@ impl Inner {
         let session = self.run.session(width);
         let plan = physical(session.clone(), plan).await.map_err(planning)?;
         refuse_unguarded(&plan).map_err(planning)?;
-        if plan.schema().fields().len() != labels.len() + usize::from(counted) {
+        if plan.schema().fields().len() != labels.len() + usize::from(counted.is_some()) {
             return Err(Error::internal("a plan has other columns than its query"));
         }
         Ok((Ready { plan, labels, estimated_rows, counted }, session))

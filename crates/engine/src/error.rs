@@ -82,7 +82,8 @@ fn map(error: DataFusionError, planning: bool) -> Error {
         ),
         DataFusionError::Plan(text) if planning => Error::invalid("query", line(&text)),
         DataFusionError::NotImplemented(text) if planning => {
-            Error::unsupported(format!("this is not offered: {}", line(&text)))
+            Error::unsupported("the query uses a part of SQL that is not offered")
+                .with_internal(text)
         }
         DataFusionError::Shared(cause) => shared(&cause),
         other => by_chain(other),

@@ -29,6 +29,11 @@ use crate::error::Fault;
 /// Digits after the point that a mean has beyond those of its values.
 const MEAN_DIGITS: i8 = 6;
 
+/// Digits behind the point of a mean: some more than its values have, as far as there is room.
+fn mean_scale(scale: i8, most: i8) -> i8 {
+    (scale + MEAN_DIGITS).min(most).max(scale)
+}
+
 /// `sum`, exact.
 pub(crate) fn sum() -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::from(Exact::new("sum", Fold::Sum)))
@@ -127,10 +132,10 @@ impl AggregateUDFImpl for Exact {
                 DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale)
             }
             (Fold::Mean, DataType::Decimal128(_, scale)) => {
-                DataType::Decimal128(DECIMAL128_MAX_PRECISION, (scale + MEAN_DIGITS).min(37))
+                DataType::Decimal128(DECIMAL128_MAX_PRECISION, mean_scale(*scale, 37))
             }
             (Fold::Mean, DataType::Decimal256(_, scale)) => {
-                DataType::Decimal256(DECIMAL256_MAX_PRECISION, (scale + MEAN_DIGITS).min(75))
+                DataType::Decimal256(DECIMAL256_MAX_PRECISION, mean_scale(*scale, 75))
             }
             (Fold::Mean, DataType::Int64) => {
                 DataType::Decimal128(DECIMAL128_MAX_PRECISION, MEAN_DIGITS)

@@ -125,8 +125,13 @@ const AGGREGATE: &[&str] = &[
 
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     let mut functions = SessionStateDefaults::default_scalar_functions();
-    functions.retain(|function| SCALAR.contains(&function.name()));
+    functions.retain(|function| is_offered(function));
     functions
+}
+
+/// Whether a query may use it.
+pub(crate) fn is_offered(function: &ScalarUDF) -> bool {
+    SCALAR.contains(&function.name())
 }
 
 pub(crate) fn aggregate() -> Vec<Arc<AggregateUDF>> {

@@ -265,7 +265,8 @@ impl Guard {
                         | Operator::GtEq
                 );
                 let (column, data_type) = self.physical(column)?;
-                if !comparison || value.data_type() != data_type {
+                // What a file says of its floats leaves out that some are no numbers.
+                if !comparison || data_type.is_floating() || value.data_type() != data_type {
                     return None;
                 }
                 Some(Arc::new(PhysicalBinary::new(column, op, literal(value))))
@@ -275,6 +276,9 @@ impl Guard {
             Expr::InList(list) if !list.negated => {
                 let Expr::Column(column) = list.expr.as_ref() else { return None };
                 let (column, data_type) = self.physical(column)?;
+                if data_type.is_floating() {
+                    return None;
+                }
                 let values = list.list.iter().map(|value| match value {
                     Expr::Literal(value, _) if value.data_type() == data_type => {
                         Some(literal(value))
@@ -340,7 +344,7 @@ fn is_deleted(column: Expr, data_type: &DataType) -> DfResult<Expr> {
             });
             column.clone().is_not_null().and(column.in_list(no.collect::<DfResult<_>>()?, true))
         }
-        number if number.is_integer() => {
+        number if number.is_numeric() => {
             let zero = ScalarValue::new_zero(number)?;
             column.clone().is_not_null().and(column.not_eq(Expr::Literal(zero, None)))
         }
@@ -478,5 +482,26 @@ impl TableProvider for Guard {
         _: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         self.plan(session, projection, filters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::col;
+
+    use super::*;
+
+    #[test]
+    fn what_marks_a_deleted_row_depends_on_the_type() {
+        for (data_type, said) in [
+            (DataType::Boolean, "d IS TRUE"),
+            (DataType::Int32, "d IS NOT NULL AND d != Int32(0)"),
+            (DataType::Float64, "d IS NOT NULL AND d != Float64(0)"),
+            (DataType::Decimal128(1, 0), "d IS NOT NULL AND d != Decimal128(0,1,0)"),
+            (DataType::Date32, "d IS NOT NULL"),
+        ] {
+            let marked = is_deleted(col("d"), &data_type).expect("a condition");
+            assert_eq!(marked.to_string(), said, "{data_type}");
+        }
     }
 }

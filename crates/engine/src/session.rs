@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -44,12 +45,15 @@ pub(crate) struct Run {
     /// Bytes.
     memory: usize,
     threads: usize,
+    /// What `now()` answers, in every query of the run.
+    taken_at: DateTime<Utc>,
 }
 
 impl Run {
     pub(crate) fn new(
         limits: &RunLimits,
         stores: Vec<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
+        taken_at: DateTime<Utc>,
     ) -> OurResult<Self> {
         std::fs::create_dir_all(&limits.spill_dir).map_err(|cause| {
             Error::unavailable("storage_full: the folder for spill files cannot be made")
@@ -69,7 +73,7 @@ impl Run {
                 Error::unavailable("storage_full: the folder for spill files cannot be used")
                     .with_source(cause)
             })?;
-        Ok(Self { runtime, memory, threads: limits.threads.max(1) })
+        Ok(Self { runtime, memory, threads: limits.threads.max(1), taken_at })
     }
 
     /// A session for one query.
@@ -92,7 +96,7 @@ impl Run {
         let reserve = self.memory_reserve();
         options.execution.sort_spill_reservation_bytes = reserve;
         options.execution.time_zone = Some("UTC".to_owned());
-        SessionStateBuilder::new()
+        let mut session = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_expr_planners(SessionStateDefaults::default_expr_planners())
@@ -101,7 +105,10 @@ impl Run {
             .with_window_functions(functions::window())
             .with_analyzer_rule(Arc::new(CheckedArithmetic))
             .with_physical_optimizer_rules(physical_rules())
-            .build()
+            .build();
+        session.mark_start_execution();
+        session.execution_props_mut().query_execution_start_time = Some(self.taken_at);
+        session
     }
 
     /// Fewer rows where memory is short: a merge holds a batch of each of its inputs.

@@ -3,6 +3,7 @@
 //! Headings are given here, at the very end, because they may repeat and a plan's names may not.
 //! Dropping the stream drops the plan's tasks; nothing goes on in the background.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -27,8 +28,17 @@ pub(crate) struct Ready {
     pub(crate) labels: Vec<String>,
     /// How many rows there may be, where it can be told.
     pub(crate) estimated_rows: Option<u64>,
-    /// Whether a last column counts the base object's rows. It is checked and does not go on.
-    pub(crate) counted: bool,
+    /// A last column counts the base object's rows. It is checked and does not go on.
+    pub(crate) counted: Option<Counted>,
+}
+
+/// How the counts of the base object's rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Ascending.
+    InOrder,
+    /// As another order has it.
+    AnyOrder,
 }
 
 impl Ready {
@@ -54,7 +64,7 @@ impl Ready {
         let estimated_rows = self.estimated_rows;
         let rows = execute_stream(self.plan, context).map_err(running)?;
         let heading = Arc::clone(&schema);
-        let mut count = self.counted.then(Count::default);
+        let mut count = self.counted.map(Count::of);
         let batches = rows.map(move |batch| {
             let batch = batch.map_err(running)?;
             if let Some(count) = &mut count {
@@ -66,26 +76,49 @@ impl Ready {
     }
 }
 
-/// The base object's rows that went by. They come in their order, so a row that a relation has
-/// doubled comes twice in a row.
-#[derive(Default)]
-struct Count {
-    last: Option<u64>,
+/// The base object's rows that went by: a relation that leads to several rows doubles one.
+enum Count {
+    /// They come in their order, so a doubled row comes twice in a row.
+    Last(Option<u64>),
+    /// A bit for each row, in pieces that are made when their first row comes.
+    Seen(HashMap<u64, Box<Bits>>),
 }
 
+/// 64 Ki rows in 8 KiB.
+type Bits = [u64; 1024];
+
 impl Count {
+    fn of(counted: Counted) -> Self {
+        match counted {
+            Counted::InOrder => Self::Last(None),
+            Counted::AnyOrder => Self::Seen(HashMap::new()),
+        }
+    }
+
     fn check(&mut self, batch: &RecordBatch) -> Result<()> {
         let counts = batch.columns().last().and_then(|c| c.as_primitive_opt::<UInt64Type>());
         let counts = counts.ok_or_else(|| Error::internal("a result is not counted"))?;
-        for &count in counts.values() {
-            if self.last.is_some_and(|last| count <= last) {
-                let text = "a relation of the query that the catalog says leads to one row leads \
-                            to several; correct the data, or the relation in the catalog";
-                return Err(Error::invalid("relations", text));
-            }
-            self.last = Some(count);
+        if counts.values().iter().all(|&count| self.is_new(count)) {
+            return Ok(());
         }
-        Ok(())
+        let text = "a relation of the query that the catalog says leads to one row leads to \
+                    several; correct the data, or the relation in the catalog";
+        Err(Error::invalid("relations", text))
+    }
+
+    fn is_new(&mut self, count: u64) -> bool {
+        match self {
+            Self::Last(last) => last.replace(count).is_none_or(|last| last < count),
+            Self::Seen(pieces) => {
+                let bits = pieces.entry(count >> 16).or_insert_with(|| Box::new([0; 1024]));
+                // Cannot fail because 16 bits less 6 are at most 1023.
+                let word = &mut bits[(count >> 6) as usize & 1023];
+                let bit = 1 << (count & 63);
+                let new = *word & bit == 0;
+                *word |= bit;
+                new
+            }
+        }
     }
 }
 

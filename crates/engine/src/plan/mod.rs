@@ -21,6 +21,7 @@ use crate::barrier::ROW;
 use crate::error::planning;
 use crate::guard::{DELETED, Guard, join_name, mask};
 use crate::session::Width;
+use crate::stream::Counted;
 
 pub(crate) use paths::Joins;
 
@@ -32,9 +33,9 @@ pub(crate) struct Planned {
     pub(crate) labels: Vec<String>,
     pub(crate) width: Width,
     pub(crate) estimated_rows: Option<u64>,
-    /// Whether a last column counts the base object's rows, by which the result is checked: each
-    /// of them stands in it once.
-    pub(crate) counted: bool,
+    /// A last column counts the base object's rows, by which the result is checked: each of them
+    /// stands in it once.
+    pub(crate) counted: Option<Counted>,
 }
 
 /// Plans a query that was checked against the catalog. `guards` are the base object and the
@@ -63,7 +64,9 @@ pub(crate) fn plan(
         (rows, None)
     };
     let scope = Scope::new(joins, guards, &rows, groups);
-    let counted = !aggregate && select.order_by.is_empty() && !joins.joined().is_empty();
+    let counted = (!aggregate && !joins.joined().is_empty()).then_some({
+        if select.order_by.is_empty() { Counted::InOrder } else { Counted::AnyOrder }
+    });
     let row = || Expr::Column(Name::new(Some(joins.base_alias()), ROW));
     let mut rows = rows;
     if let Some(having) = &select.having {
@@ -75,7 +78,7 @@ pub(crate) fn plan(
             Ok(scope.value(&key.expr)?.sort(!key.descending, key.descending))
         });
         rows = rows.sort(keys.collect::<Result<Vec<_>>>()?).map_err(planning)?;
-    } else if counted {
+    } else if counted.is_some() {
         // The base object's rows arrive in this order and the joins can keep it: the optimizer
         // takes the sort away again, and has to see to it that the joins do keep it.
         rows = rows.sort([row().sort(true, false)]).map_err(planning)?;
@@ -89,7 +92,7 @@ pub(crate) fn plan(
         Ok(value.alias(format!("c{at}")))
     });
     let mut columns = columns.collect::<Result<Vec<_>>>()?;
-    if counted {
+    if counted.is_some() {
         columns.push(row());
     }
     let plan = rows.project(columns).map_err(planning)?;

@@ -7,6 +7,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use outhaul_exports::{Error, Result, limits};
 
 use crate::error::{planning, said};
+use crate::functions;
 use crate::session::Width;
 
 /// The refusal of everything that is no query.
@@ -102,7 +103,13 @@ pub(super) fn expr(expr: &Expr) -> Result<()> {
         | Expr::ScalarSubquery(_)
         | Expr::GroupingSet(_)
         | Expr::OuterReferenceColumn(_, _) => Ok(()),
-        Expr::ScalarFunction(function) => arguments(function.name(), &function.args, expr),
+        Expr::ScalarFunction(function) if functions::is_offered(&function.func) => {
+            arguments(function.name(), &function.args, expr)
+        }
+        // Made of the planner's own syntax, such as `{'a': 1}`.
+        Expr::ScalarFunction(function) => {
+            Err(Error::unsupported(format!("{} is not offered", function.name())))
+        }
         other => Err(Error::unsupported(format!("{} is not offered", other.variant_name()))),
     }
 }

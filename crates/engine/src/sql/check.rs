@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, OrderByKind, Query, Select, SetExpr, Statement,
-    TableFactor, Value, ValueWithSpan, Visit, Visitor,
+    Expr, FunctionArguments, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, Value, ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions,
 };
 use outhaul_exports::{Error, Result, limits};
 
@@ -111,6 +111,19 @@ impl Visitor for Walk {
             || select.value_table_mode.is_some();
         if foreign {
             return not_offered("a clause of another SQL dialect");
+        }
+        let changed = select.projection.iter().any(|item| match item {
+            SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
+                *options
+                    != WildcardAdditionalOptions {
+                        wildcard_token: options.wildcard_token.clone(),
+                        ..WildcardAdditionalOptions::default()
+                    }
+            }
+            _ => false,
+        });
+        if changed {
+            return not_offered("* with EXCEPT, EXCLUDE, REPLACE or RENAME (name the columns)");
         }
         if select.projection.len() > limits::COLUMNS_MAX {
             return too_many("columns", limits::COLUMNS_MAX);

@@ -115,7 +115,7 @@ pub(crate) fn plan(
         names.map(|name| canonical.get(&name).cloned().unwrap_or(name)).collect()
     });
     let width = width(&plan);
-    Ok(Planned { plan, labels, width, estimated_rows: None, counted: false })
+    Ok(Planned { plan, labels, width, estimated_rows: None, counted: None })
 }
 
 /// Names of fields as the catalog writes them, by how the planner sees them.

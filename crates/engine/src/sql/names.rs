@@ -11,7 +11,7 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::{Error, ErrorKind, Result};
@@ -270,7 +270,7 @@ impl Binder<'_> {
         let mut items = Vec::with_capacity(select.projection.len());
         for item in std::mem::take(&mut select.projection) {
             match &item {
-                SelectItem::Wildcard(options) if is_plain(options) => {
+                SelectItem::Wildcard(_) => {
                     if tables.iter().all(Option::is_some) {
                         items.extend(tables.iter().flatten().flat_map(|(_, items)| items.clone()));
                     } else {
@@ -279,8 +279,8 @@ impl Binder<'_> {
                 }
                 SelectItem::QualifiedWildcard(
                     SelectItemQualifiedWildcardKind::ObjectName(name),
-                    options,
-                ) if is_plain(options) => {
+                    _,
+                ) => {
                     let wanted = name.to_string().replace('"', "").to_ascii_lowercase();
                     match tables.iter().flatten().find(|(alias, _)| *alias == wanted) {
                         Some((_, found)) => items.extend(found.clone()),
@@ -328,13 +328,4 @@ fn merges_columns(operator: &JoinOperator) -> bool {
         // Of a semi-join only one side's columns are seen.
         _ => true,
     }
-}
-
-fn is_plain(options: &WildcardAdditionalOptions) -> bool {
-    options.opt_ilike.is_none()
-        && options.opt_exclude.is_none()
-        && options.opt_except.is_none()
-        && options.opt_replace.is_none()
-        && options.opt_rename.is_none()
-        && options.opt_alias.is_none()
 }

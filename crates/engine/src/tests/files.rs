@@ -9,11 +9,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use outhaul_exports::catalog::FieldType;
 use outhaul_exports::ports::Engine;
 use outhaul_exports::principal::TenantScope;
-use outhaul_exports::query::Query;
+use outhaul_exports::query::{OrderBy, Query};
 use outhaul_exports::testing::sample;
 use outhaul_exports::{ErrorKind, SystemClock};
 
-use super::kit::{Answer, Plan, World, catalog, collect, refused, select, write_file};
+use super::kit::{Answer, Plan, World, catalog, collect, field, refused, select, write_file};
 use crate::DataFusionEngine;
 use crate::sources::files::{Config, FileFormat};
 use crate::sources::{SourceConfig, discover};
@@ -148,6 +148,10 @@ async fn a_relation_that_doubles_rows_is_an_error() {
     assert_eq!(answer.rows.len(), 18);
     let result = world.select("ta", &select("Invoice", &["Id", "BillToContact.Id"])).await;
     let error = refused(result);
+    assert!(error.to_string().contains("leads to several"), "{}", error.chain());
+    let mut query = select("Invoice", &["Id", "BillToContact.Id"]);
+    query.order_by = vec![OrderBy { expr: field("InvoiceNumber"), descending: true }];
+    let error = refused(world.select("ta", &query).await);
     assert!(error.to_string().contains("leads to several"), "{}", error.chain());
 }
 

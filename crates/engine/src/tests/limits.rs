@@ -130,7 +130,9 @@ async fn planning_that_nobody_waits_for_ends() {
     let scope = TenantScope::of(&sample::tenant("ta"));
     let snapshot = world.engine.begin(&scope, &world.limits()).await.expect("begin");
     let query = Query::Select(Box::new(select("Invoice", &["Id"])));
-    drop(snapshot.check(&query));
+    let mut planning = snapshot.check(&query);
+    assert!(futures::poll!(&mut planning).is_pending(), "a thread plans");
+    drop(planning);
     let columns = snapshot.check(&query).await.expect("the columns");
     assert_eq!((columns[0].name.as_str(), columns[0].field_type), ("Id", FieldType::Text));
 }

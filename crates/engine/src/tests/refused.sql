@@ -132,3 +132,11 @@ SELECT i.tenant FROM Invoice i --> there is no field named i.tenant
 SELECT Id FROM Invoice WHERE tenant = 'tb' --> there is no field named tenant
 SELECT Id FROM Invoice ORDER BY tenant --> there is no field named tenant
 SELECT count(*) FROM Invoice GROUP BY tenant --> there is no field named tenant
+-- Values that no file format has a column for, and stars that say more than their table.
+SELECT struct(1, 2) AS x --> not offered
+SELECT {'a': 1} AS x --> not offered
+SELECT [1, 2] AS x --> not offered
+SELECT * REPLACE (1 AS Id) FROM Invoice --> name the columns
+SELECT * EXCLUDE (Id) FROM Invoice --> name the columns
+SELECT i.* EXCEPT (Id) FROM Invoice i --> name the columns
+SELECT * RENAME (Id AS Key) FROM Invoice --> name the columns

@@ -2,7 +2,7 @@
 
 use outhaul_exports::ErrorKind;
 
-use super::kit::{World, refused};
+use super::kit::{World, refused, select};
 
 #[tokio::test]
 async fn names_mean_the_same_in_any_case_and_headings_are_kept() {
@@ -60,6 +60,25 @@ async fn deleted_rows_and_sensitive_values_are_not_there() {
 }
 
 #[tokio::test]
+async fn the_present_is_the_moment_of_the_snapshot() {
+    let world = World::new();
+    for (condition, rows) in [
+        ("CreatedDate < now()", 20),
+        ("CreatedDate > now() - interval '7 days'", 0),
+        ("CAST(CreatedDate AS DATE) < current_date", 20),
+        ("now() - now() = interval '0 seconds'", 20),
+    ] {
+        let text = format!("SELECT count(*) AS n FROM Contact WHERE {condition}");
+        let answer = world.sql("ta", &text).await.expect(condition);
+        assert_eq!(answer.text(), format!("n\n{rows}"), "{condition}");
+        let mut query = select("Contact", &["Id"]);
+        query.where_sql = Some(condition.to_owned());
+        let answer = world.select("ta", &query).await.expect(condition);
+        assert_eq!(answer.rows.len(), rows, "{condition}");
+    }
+}
+
+#[tokio::test]
 async fn arithmetic_is_exact_or_an_error() {
     let world = World::new();
     for (text, answer) in [
@@ -68,8 +87,14 @@ async fn arithmetic_is_exact_or_an_error() {
         ("SELECT avg(BillCycleDay) AS x FROM Account", "x\n29.357143"),
         ("SELECT sum(DISTINCT BillCycleDay % 10) AS x FROM Account", "x\n45"),
         (
-            "SELECT sum(BillCycleDay) OVER (ORDER BY Id ROWS 1 PRECEDING) AS x FROM Account LIMIT 0",
-            "x",
+            "SELECT sum(BillCycleDay) OVER (ORDER BY CreatedDate ROWS 1 PRECEDING) AS x
+             FROM Account ORDER BY CreatedDate LIMIT 4",
+            "x\n0\n0\n6\n15",
+        ),
+        (
+            "SELECT avg(CAST(0.11111111111111111111111111111111111111 AS DECIMAL(38, 38))) AS x
+             FROM Account WHERE Id = 'Account-ta-0'",
+            "x\n0.11111111111111111111111111111111111111",
         ),
         ("SELECT -BillCycleDay AS x FROM Account WHERE Id = 'Account-ta-2'", "x\n-6"),
     ] {
