@@ -384,6 +384,26 @@ fn long_texts_are_cut_with_a_warning_or_refused() {
 }
 
 #[test]
+fn a_workbook_of_too_many_sheets_is_refused() {
+    let mut options = FormatOptions::default();
+    options.xlsx.rows_per_sheet = 1;
+    let xlsx: &dyn Format = &crate::xlsx::Xlsx;
+    let batch = every_type(0, 1_025);
+    let most = batch.slice(0, 1_024);
+    let (_, report) = write(xlsx, &options, Packing::None, 2, &[most], &batch.schema());
+    assert_eq!(report.warnings().map(|warning| warning.count).max(), Some(1_023));
+
+    let sink = Box::new(io::sink());
+    let pipeline_options = PipelineOptions { options, ..PipelineOptions::new(xlsx) };
+    let mut pipeline = Pipeline::new(pipeline_options, sink).unwrap();
+    let name = EntryName::new("t").unwrap();
+    pipeline.begin(Entry { name, schema: batch.schema(), sealing: None }).unwrap();
+    let error = pipeline.push(batch).and_then(|()| pipeline.finish().map(drop)).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("more than 1024 sheets of 1 rows"), "{error}");
+}
+
+#[test]
 fn indexes_that_point_at_long_texts_are_counted_as_such() {
     // One long value behind many keys must not make one huge piece.
     let keys = UInt32Array::from(vec![0; 4_096]);

@@ -31,7 +31,7 @@ pub enum Error {
         /// What is wrong and what to write in its place.
         problem: String,
     },
-    /// The columns do not fit the format.
+    /// The columns, or so many rows, do not fit the format.
     #[error("{format}: {problem}")]
     Schema {
         /// Id of the format.

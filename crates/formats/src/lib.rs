@@ -130,8 +130,8 @@ pub trait Encoder: Send + Sync {
     /// Encodes one chunk.
     ///
     /// # Errors
-    /// `Value` when a value breaks a limit that the options do not let pass; `Cancelled` when
-    /// `stop` answers true.
+    /// `Value` when a value breaks a limit that the options do not let pass; `Schema` when the file
+    /// cannot hold so many rows; `Cancelled` when `stop` answers true.
     fn encode(
         &self,
         chunk: &Chunk,

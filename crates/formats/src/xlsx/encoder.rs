@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use super::options::{LongText, XlsxOptions};
 use super::package::Workbook;
 use super::text::CellText;
-use super::{SHEET_COLUMNS_MAX, TEXT_UNITS_MAX};
+use super::{SHEET_COLUMNS_MAX, SHEETS_MAX, TEXT_UNITS_MAX};
 use crate::cells::time::{self, DAY_SECONDS};
 use crate::cells::{self, Buf, Column, Escape, Kind, Scale, digits};
 use crate::error::{Error, Result};
@@ -68,6 +68,21 @@ impl XlsxEncoder {
             references,
             values: options.values.clone(),
             options: options.xlsx.clone(),
+        })
+    }
+
+    /// Refuses rows that lie behind the last sheet that a workbook may have.
+    fn check_sheets(&self, first_row: u64) -> Result<()> {
+        let rows = self.options.rows_per_sheet;
+        if first_row / rows < SHEETS_MAX {
+            return Ok(());
+        }
+        Err(Error::Schema {
+            format: "xlsx",
+            problem: format!(
+                "the rows fill more than {SHEETS_MAX} sheets of {rows} rows; set a larger \
+                 xlsx.rows_per_sheet, filter the rows, or use csv"
+            ),
         })
     }
 
@@ -137,6 +152,7 @@ impl Encoder for XlsxEncoder {
         scratch: &mut Scratch,
         stop: &dyn Fn() -> bool,
     ) -> Result<Piece> {
+        self.check_sheets(chunk.first_row)?;
         scratch.text.clear();
         let mut run = Run {
             out: &mut scratch.text,

@@ -20,6 +20,10 @@ use crate::{Encoder, Format, FormatOptions};
 /// Rows of a sheet, the header included (Microsoft, "Excel specifications and limits").
 const SHEET_ROWS_MAX: u64 = 1_048_576;
 
+/// Sheets of a workbook. Excel knows no limit but its memory; each sheet is a file of the package,
+/// whose name is kept until the end.
+const SHEETS_MAX: u64 = 1_024;
+
 /// Columns of a sheet (same source).
 const SHEET_COLUMNS_MAX: usize = 16_384;
 
