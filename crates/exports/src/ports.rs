@@ -93,9 +93,9 @@ pub trait JobStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Option<Export>>;
 
-    /// Queues again every running export whose lease ended before `now`, or whose holder is not
-    /// one of `alive` when `alive` is given. Answers how many.
-    async fn rescue(&self, now: DateTime<Utc>, alive: Option<&[Incarnation]>) -> Result<u64>;
+    /// Queues again every running export whose lease ended before `now`, or whose holder is one
+    /// of `dead`: processes that are known to have ended. Answers how many.
+    async fn rescue(&self, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64>;
 
     /// Marks completed exports whose files' time is over, at most `most`, and answers them.
     async fn expire(&self, now: DateTime<Utc>, most: u32) -> Result<Vec<Export>>;

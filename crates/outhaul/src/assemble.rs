@@ -100,6 +100,7 @@ impl Rooms {
             artifacts: self.artifacts.clone(),
             clock: self.clock.clone(),
             timings: self.timings.clone(),
+            memory: Arc::default(),
         }
     }
 }

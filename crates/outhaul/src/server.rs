@@ -72,7 +72,7 @@ impl Server {
         let mut signals = Signals::listen()?;
         let exports = rooms.exports(&checked);
         let routes = assemble::routes(&loaded, &exports, &base_url)?;
-        resume(&*rooms.store.jobs(), &*rooms.clock, &incarnation).await?;
+        resume(&*rooms.store.jobs(), &*rooms.clock, rooms.slots.dead()).await?;
 
         let flights = Flights::default();
         let probe = Arc::new(Health {
@@ -147,6 +147,7 @@ pub async fn work(loaded: Loaded) -> anyhow::Result<()> {
     let store = outhaul_store::open_shared(&address).await.context("cannot open the store")?;
     let incarnation = Incarnation::random();
     let rooms = Rooms::open(&loaded, store, &incarnation, true)?;
+    resume(&*rooms.store.jobs(), &*rooms.clock, rooms.slots.dead()).await?;
     rooms.slots.ready().await.context("the slots do not start")?;
     let drain = Drain::default();
     let worker = Worker::new(rooms.worker(), rooms.timings.clone(), incarnation, drain.clone());

@@ -24,7 +24,7 @@ pub mod timings;
 
 pub use drain::Drain;
 pub use formats::InstalledFormats;
-pub use maintenance::House;
+pub use maintenance::{House, Memory};
 pub use runner::{Worker, WorkerParts, resume};
 pub use supervisor::{SlotCommand, SlotPool, SlotSettings};
 pub use timings::Timings;

@@ -49,12 +49,17 @@ pub(crate) struct Shared {
     pub(crate) drain: Drain,
 }
 
-/// Queues again, at the start of the only worker on a store, what its dead predecessor was at.
+/// Queues again, at the start of a process, what those were at that are known to be dead (see
+/// [`SlotPool::dead`]). Of anybody else nothing is known: it may be another process that works on
+/// the same store, and the end of its lease decides.
 ///
 /// # Errors
 /// `Unavailable` when the store is.
-pub async fn resume(jobs: &dyn JobStore, clock: &dyn Clock, own: &Incarnation) -> Result<u64> {
-    let resumed = jobs.rescue(clock.now(), Some(std::slice::from_ref(own))).await?;
+pub async fn resume(jobs: &dyn JobStore, clock: &dyn Clock, dead: &[Incarnation]) -> Result<u64> {
+    if dead.is_empty() {
+        return Ok(0);
+    }
+    let resumed = jobs.rescue(clock.now(), dead).await?;
     if resumed > 0 {
         tracing::info!(exports = resumed, "exports of a former process are queued again");
     }

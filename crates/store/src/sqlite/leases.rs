@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, Outcome, Progress, State};
-use outhaul_exports::lease::{Incarnation, LeaseKey};
+use outhaul_exports::lease::{Incarnation, Lease, LeaseKey};
 use outhaul_exports::ports::{Beat, LeaseAsk};
 use outhaul_exports::{ExportId, Result, event};
 use sqlx::SqliteConnection;
@@ -104,10 +104,10 @@ impl SqliteStore {
     pub(super) async fn rescue_exports(
         &self,
         now: DateTime<Utc>,
-        alive: Option<&[Incarnation]>,
+        dead: &[Incarnation],
     ) -> Result<u64> {
         let mut write = self.begin().await?;
-        let done = rescue(&mut write, now, alive).await;
+        let done = rescue(&mut write, now, dead).await;
         // A rescue is repeated all the time.
         write.end(done).await.known()
     }
@@ -244,11 +244,7 @@ async fn publish(write: &mut Write, export: &Export) -> Result<()> {
     Ok(())
 }
 
-async fn rescue(
-    write: &mut Write,
-    now: DateTime<Utc>,
-    alive: Option<&[Incarnation]>,
-) -> Result<u64> {
+async fn rescue(write: &mut Write, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64> {
     let rows: Vec<Columns> = sqlx::query_as(select_exports!(
         "INDEXED BY exports_running WHERE state = 'running' ORDER BY sequence"
     ))
@@ -257,9 +253,8 @@ async fn rescue(
     .map_err(unavailable)?;
     let mut rescued = 0;
     for mut export in exports::read_sound(rows) {
-        let is_lost = export.lease.as_ref().is_none_or(|lease| {
-            lease.until < now || alive.is_some_and(|alive| !alive.contains(&lease.holder))
-        });
+        let is_over = |lease: &Lease| lease.until < now || dead.contains(&lease.holder);
+        let is_lost = export.lease.as_ref().is_none_or(is_over);
         if is_lost {
             export.rescue(now);
             exports::update(write, &export).await?;

@@ -77,8 +77,8 @@ impl JobStore for SqliteStore {
         self.end_attempt(key, outcome, now).await
     }
 
-    async fn rescue(&self, now: DateTime<Utc>, alive: Option<&[Incarnation]>) -> Result<u64> {
-        self.rescue_exports(now, alive).await
+    async fn rescue(&self, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64> {
+        self.rescue_exports(now, dead).await
     }
 
     async fn expire(&self, now: DateTime<Utc>, most: u32) -> Result<Vec<Export>> {

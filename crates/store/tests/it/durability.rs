@@ -105,7 +105,7 @@ async fn an_export_that_cannot_be_read_stops_no_other() -> anyhow::Result<()> {
     assert_eq!(lease(&stores, 10, 6).await.len(), 2);
     assert!(lease(&stores, 10, 7).await.is_empty());
     // The first, which ran, is not rescued; the other two are.
-    assert_eq!(stores.jobs.rescue(at(99), None).await?, 2);
+    assert_eq!(stores.jobs.rescue(at(99), &[]).await?, 2);
     let broken = stores.jobs.list(&all_of("acme")).await;
     assert_eq!(broken.expect_err("it cannot be read").kind(), &ErrorKind::Internal);
     Ok(())

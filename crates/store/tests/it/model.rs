@@ -160,9 +160,10 @@ impl World {
                     plain(s.remove(tenant, id, now).await),
                 );
             }
-            Step::Rescue(alive) => {
-                let alive = alive.map(|one| std::slice::from_ref(&self.holders[one]));
-                alike(m.rescue(now, alive).await, s.rescue(now, alive).await);
+            Step::Rescue(dead) => {
+                let dead = dead.map(|one| std::slice::from_ref(&self.holders[one]));
+                let dead = dead.unwrap_or_default();
+                alike(m.rescue(now, dead).await, s.rescue(now, dead).await);
             }
             Step::Expire(most) => {
                 alike(plain(m.expire(now, most).await), plain(s.expire(now, most).await));

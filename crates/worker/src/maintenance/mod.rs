@@ -7,7 +7,7 @@ mod orphans;
 mod purger;
 mod rescuer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -49,6 +49,14 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// How often, and how old.
     pub timings: Timings,
+    /// What housekeepers remember from one time to the next; nothing at first.
+    pub memory: Arc<Memory>,
+}
+
+/// What housekeepers remember from one time to the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    rescuer: Mutex<rescuer::Watch>,
 }
 
 impl House {

@@ -100,6 +100,7 @@ pub struct SlotPool {
     runs: Arc<Bench>,
     plans: Arc<Bench>,
     settings: Arc<SlotSettings>,
+    dead: Vec<Incarnation>,
 }
 
 impl SlotPool {
@@ -113,7 +114,14 @@ impl SlotPool {
         let spawner = spawn::Spawner::start(settings.clone())?;
         let bench = |name, seats| Bench::fill(name, seats, &settings, &spawner, &spill);
         let (runs, plans) = (bench("run", settings.slots), bench("plan", settings.planners.max(1)));
-        Ok(Self { runs, plans, settings })
+        let dead = spill.dead().to_vec();
+        Ok(Self { runs, plans, settings, dead })
+    }
+
+    /// Processes with the same spill folder that were found dead at the start: what they held
+    /// leases on may be run again at once.
+    pub fn dead(&self) -> &[Incarnation] {
+        &self.dead
     }
 
     /// Slots that wait for an export.

@@ -14,6 +14,7 @@ use outhaul_exports::{Error, Result};
 
 const LOCK: &str = "lock";
 const PREFIX: &str = "slots-";
+const STARTING: &str = "starting-";
 
 /// No start takes so long.
 const OLD: Duration = Duration::from_secs(3_600);
@@ -21,6 +22,7 @@ const OLD: Duration = Duration::from_secs(3_600);
 /// The folder of this process. It goes when this is dropped.
 pub(super) struct SpillRoot {
     folder: PathBuf,
+    dead: Vec<Incarnation>,
     _lock: File,
 }
 
@@ -38,17 +40,32 @@ impl SpillRoot {
     fn try_claim(root: &Path, incarnation: &Incarnation) -> io::Result<Self> {
         let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
         private(root)?;
+        let mut dead = Vec::new();
         for entry in fs::read_dir(root)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                remove_if_dead(&entry.path());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(owner) = name.strip_prefix(PREFIX) {
+                if remove_if_dead(&entry.path()) {
+                    dead.push(Incarnation(owner.to_owned()));
+                }
+            } else if name.starts_with(STARTING) && is_old(&entry.path()) {
+                remove(&entry.path());
             }
         }
-        let folder = root.join(format!("{PREFIX}{}", incarnation.0));
-        private(&folder)?;
-        let lock = File::create(folder.join(LOCK))?;
+        // It gets its name with the lock held: a folder of that name whose lock is free is always
+        // that of a dead process, never of one that just starts.
+        let starting = root.join(format!("{STARTING}{}", incarnation.0));
+        private(&starting)?;
+        let lock = File::create(starting.join(LOCK))?;
         lock.try_lock().map_err(io::Error::from)?;
-        Ok(Self { folder, _lock: lock })
+        let folder = root.join(format!("{PREFIX}{}", incarnation.0));
+        fs::rename(&starting, &folder)?;
+        Ok(Self { folder, dead, _lock: lock })
+    }
+
+    /// Processes that were found dead: they held no lock on their folders any more.
+    pub(super) fn dead(&self) -> &[Incarnation] {
+        &self.dead
     }
 
     /// The folder of one slot.
@@ -63,19 +80,24 @@ impl Drop for SpillRoot {
     }
 }
 
-fn remove_if_dead(folder: &Path) {
+/// Removes the folder of a process that is dead. Whether it certainly is.
+fn remove_if_dead(folder: &Path) -> bool {
     let Ok(lock) = File::open(folder.join(LOCK)) else {
-        // It is just being made, or its owner died between two lines.
+        // Whoever removed it did not come to the end.
         if is_old(folder) {
             remove(folder);
         }
-        return;
+        return false;
     };
     match lock.try_lock() {
-        Ok(()) => remove(folder),
-        Err(TryLockError::WouldBlock) => {}
+        Ok(()) => {
+            remove(folder);
+            true
+        }
+        Err(TryLockError::WouldBlock) => false,
         Err(TryLockError::Error(error)) => {
             tracing::warn!(error = %error, "a spill folder's lock could not be tried");
+            false
         }
     }
 }
@@ -106,6 +128,7 @@ mod tests {
         File::create(dead.join(LOCK)).expect("a lock without a holder");
         let third = SpillRoot::claim(root.path(), &names[2]).expect("it is claimed");
         assert!(!dead.exists() && alive.folder.exists() && third.folder.exists());
+        assert_eq!(third.dead(), &names[1..2], "and nobody else is called dead");
         drop(third);
         drop(alive);
         assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 0);

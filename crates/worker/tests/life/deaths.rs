@@ -10,7 +10,7 @@ use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::Query;
 use outhaul_exports::spec::Packing;
 use outhaul_exports::{ports::Planner, testing};
-use outhaul_worker::{SlotPool, resume};
+use outhaul_worker::{SlotPool, SlotSettings, resume};
 
 use super::rig::{Gate, Rig, deserted, settings};
 
@@ -21,7 +21,7 @@ crate::cases![
     what_hangs_is_killed_at_its_deadline,
     what_freezes_is_killed,
     slots_die_with_their_server,
-    a_new_server_goes_on_with_the_old_ones_work,
+    a_new_process_goes_on_with_the_work_of_the_dead_alone,
     a_full_volume_fails_the_export_and_heals,
 ];
 
@@ -162,19 +162,41 @@ async fn slots_die_with_their_server() {
     drop(SlotPool::start(settings, &Incarnation::random()).expect("a pool"));
 }
 
-async fn a_new_server_goes_on_with_the_old_ones_work() {
-    let rig = Rig::new();
+async fn a_new_process_goes_on_with_the_work_of_the_dead_alone() {
+    let mut rig = Rig::new();
+    // One that works has no other slot, so that it cannot take the second export.
+    rig.settings.slots = 1;
     let gate = rig.gate("gate");
     let id = rig.script(&format!("rows=2000 at=1000 do={}", gate.script())).await;
     let old = rig.work().await;
     let held = gate.reached().await;
-    // As good as dead: it is never asked again, and nobody waits for its lease to end.
-    let own = Incarnation::random();
-    assert_ne!(own, old.holder);
-    assert_eq!(resume(&*rig.jobs, &*rig.clock, &own).await.expect("it resumes"), 1);
-    let export = rig.get(id).await;
+    // One that starts next to it with the same spill folder leaves it alone: it lives.
+    let start = || {
+        let (settings, own) = (rig.settings.clone(), Incarnation::random());
+        SlotPool::start(SlotSettings { slots: 0, ..settings }, &own).expect("a pool")
+    };
+    let next = start();
+    assert_eq!(next.dead(), []);
+    assert_eq!(resume(&*rig.jobs, &*rig.clock, next.dead()).await.expect("it resumes"), 0);
+    assert_eq!(rig.get(id).await.state, State::Running);
+    // What a killed process leaves is a folder whose lock nobody holds.
+    let killed = Incarnation::random();
+    let folder = rig.settings.spill_dir.join(format!("slots-{}", killed.0));
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("lock"), "").expect("a lock that nobody holds");
+    let other = rig.leased_by(&killed).await;
+    let next = start();
+    assert_eq!(next.dead(), std::slice::from_ref(&killed));
+    assert_eq!(resume(&*rig.jobs, &*rig.clock, next.dead()).await.expect("it resumes"), 1);
+    // Nobody waited for the lease to end, and nobody else lost one.
+    let export = rig.get(other).await;
     assert_eq!((export.state, export.tally.rescues, export.tally.crashes), (State::Queued, 1, 0));
+    assert_eq!(rig.get(id).await.tally.attempts, 1);
+    assert_eq!(rig.get(id).await.state, State::Running);
     drop(held);
+    let export = rig.ended(id).await;
+    rig.assert_whole(&export, 2_000).await;
+    assert_eq!((export.tally.attempts, export.tally.rescues), (1, 0));
     drop(old);
 }
 

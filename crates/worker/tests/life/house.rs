@@ -1,10 +1,11 @@
 //! Housekeepers.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use outhaul_exports::export::State;
-use outhaul_exports::lease::{LeaseKey, LeaseToken};
+use outhaul_exports::lease::{Incarnation, LeaseKey, LeaseToken};
 use outhaul_exports::ports::{ArtifactStore, JobStore, ObjectKey};
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::testing::TestClock;
@@ -13,7 +14,11 @@ use outhaul_worker::maintenance::ALL;
 
 use super::rig::Rig;
 
-crate::cases![files_and_records_go_when_their_time_is_over, orphans_go_and_nothing_else,];
+crate::cases![
+    files_and_records_go_when_their_time_is_over,
+    orphans_go_and_nothing_else,
+    a_clock_set_forward_robs_no_worker,
+];
 
 async fn duty(rig: &Rig, name: &str) -> u64 {
     let duty = ALL.iter().find(|duty| duty.name == name).expect("there is such a duty");
@@ -80,4 +85,26 @@ async fn orphans_go_and_nothing_else() {
     let export = rig.ended(running).await;
     rig.assert_whole(&export, 5_000).await;
     drop(worker);
+}
+
+/// A heartbeat is far off, so that only the rescuer can tell that the lease is not over.
+async fn a_clock_set_forward_robs_no_worker() {
+    let (mut rig, clock) = at_test_time();
+    rig.timings.lease = Duration::from_secs(2);
+    rig.timings.heartbeat = Duration::from_secs(60);
+    let house = rig.house();
+    let rescuer = ALL.iter().find(|duty| duty.name == "rescuer").expect("there is such a duty");
+    let rescue = || async { (rescuer.run)(&house).await.expect("it is done") };
+    let id = rig.leased_by(&Incarnation::random()).await;
+    assert_eq!(rescue().await, 0);
+    clock.advance(TimeDelta::hours(1));
+    assert_eq!(rescue().await, 0, "its worker may live");
+    // By the new time it is over for good once a lease's length has passed for everybody.
+    let since = Instant::now();
+    while rescue().await == 0 {
+        assert!(since.elapsed() < Duration::from_secs(60), "it is never rescued");
+        tokio::task::yield_now().await;
+    }
+    assert!(since.elapsed() > Duration::from_millis(1_900), "{:?}", since.elapsed());
+    assert_eq!(rig.get(id).await.state, State::Queued);
 }

@@ -12,7 +12,7 @@ use outhaul_delivery::LocalArtifacts;
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::manifest::Artifact;
-use outhaul_exports::ports::{ArtifactStore, JobStore, NewExport};
+use outhaul_exports::ports::{ArtifactStore, JobStore, LeaseAsk, NewExport};
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::query::Query;
 use outhaul_exports::spec::QuerySpec;
@@ -101,7 +101,6 @@ const STUCK: Duration = Duration::from_secs(100);
 pub struct Running {
     pub drain: Drain,
     pub slots: Arc<SlotPool>,
-    pub holder: Incarnation,
     task: JoinHandle<()>,
 }
 
@@ -151,9 +150,9 @@ impl Rig {
             slots: slots.clone(),
         };
         let drain = Drain::default();
-        let worker = Worker::new(parts, self.timings.clone(), holder.clone(), drain.clone());
+        let worker = Worker::new(parts, self.timings.clone(), holder, drain.clone());
         let task = tokio::spawn(worker.run());
-        Running { drain, slots, holder, task }
+        Running { drain, slots, task }
     }
 
     pub fn house(&self) -> House {
@@ -163,6 +162,7 @@ impl Rig {
             artifacts: self.artifacts.clone(),
             clock: self.clock.clone(),
             timings: self.timings.clone(),
+            memory: Arc::default(),
         }
     }
 
@@ -194,6 +194,16 @@ impl Rig {
 
     pub async fn script(&self, script: &str) -> ExportId {
         self.submit(self.export(&[script])).await
+    }
+
+    /// An export that `holder` just leased.
+    pub async fn leased_by(&self, holder: &Incarnation) -> ExportId {
+        let id = self.script("rows=1").await;
+        let ttl = chrono::TimeDelta::from_std(self.timings.lease).expect("a short time");
+        let ask = LeaseAsk { holder: holder.clone(), most: 1, ttl, now: self.clock.now() };
+        let leased = self.jobs.lease(&ask).await.expect("the store works");
+        assert_eq!(leased.iter().map(|export| export.id).collect::<Vec<_>>(), [id]);
+        id
     }
 
     pub async fn get(&self, id: ExportId) -> Export {

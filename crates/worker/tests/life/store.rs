@@ -140,8 +140,8 @@ impl JobStore for CutStore {
         }
         Ok(done)
     }
-    async fn rescue(&self, now: DateTime<Utc>, alive: Option<&[Incarnation]>) -> Result<u64> {
-        self.inner.rescue(now, alive).await
+    async fn rescue(&self, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64> {
+        self.inner.rescue(now, dead).await
     }
     async fn expire(&self, now: DateTime<Utc>, most: u32) -> Result<Vec<Export>> {
         self.inner.expire(now, most).await

@@ -98,8 +98,8 @@ impl JobStore for MemoryStore {
         self.write(|memory| Ok(memory.finish(key, outcome, now)))
     }
 
-    async fn rescue(&self, now: DateTime<Utc>, alive: Option<&[Incarnation]>) -> Result<u64> {
-        self.write(|memory| Ok(memory.rescue(now, alive)))
+    async fn rescue(&self, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64> {
+        self.write(|memory| Ok(memory.rescue(now, dead)))
     }
 
     async fn expire(&self, now: DateTime<Utc>, most: u32) -> Result<Vec<Export>> {

@@ -87,7 +87,7 @@ impl Memory {
         Some(export)
     }
 
-    pub(super) fn rescue(&mut self, now: DateTime<Utc>, alive: Option<&[Incarnation]>) -> u64 {
+    pub(super) fn rescue(&mut self, now: DateTime<Utc>, dead: &[Incarnation]) -> u64 {
         let mut rescued = 0;
         for place in 0..self.exports.len() {
             let mut export = self.exports[place].clone();
@@ -95,7 +95,7 @@ impl Memory {
             else {
                 continue;
             };
-            if lease.until < now || alive.is_some_and(|alive| !alive.contains(&lease.holder)) {
+            if lease.until < now || dead.contains(&lease.holder) {
                 export.rescue(now);
                 self.put(place, export.clone(), event::of_rescue(export.state), now);
                 rescued += 1;

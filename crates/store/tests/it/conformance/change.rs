@@ -173,7 +173,7 @@ async fn waiters_are_told_of_changes_and_of_nothing_else(stores: Stores) -> anyh
     stores.jobs.get(&export.tenant, export.id).await?;
     let noop: Change = Box::new(|_| Ok(()));
     stores.jobs.change(&export.tenant, export.id, noop).await?;
-    stores.jobs.rescue(at(1), None).await?;
+    stores.jobs.rescue(at(1), &[]).await?;
     stores.jobs.expire(at(1), 10).await?;
     stores.jobs.purge(at(1), 10).await?;
     // A worker that waits for changes and then asks for work must not wake itself by asking.

@@ -67,7 +67,7 @@ async fn an_object_is_needed_while_it_is_written_and_while_it_is_offered(
     assert!(stores.jobs.is_needed(&written).await?);
     let foreign = ObjectKey { tenant: tenant("globex"), ..written.clone() };
     assert!(!stores.jobs.is_needed(&foreign).await?);
-    stores.jobs.rescue(at(99), None).await?;
+    stores.jobs.rescue(at(99), &[]).await?;
     assert!(!stores.jobs.is_needed(&written).await?);
     let (_, second) = lease_one(&stores, 99).await;
     assert!(!stores.jobs.is_needed(&written).await?);
