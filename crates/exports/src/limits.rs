@@ -33,6 +33,8 @@ pub const PREVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Passwords that are checked at once; each takes 19 MiB and some 20 ms of a processor.
 pub const PASSWORD_CHECKS_MAX: usize = 4;
+/// Passwords that may wait for their check; whoever comes after them is sent away at once.
+pub const PASSWORD_CHECKS_WAITING_MAX: usize = 64;
 
 // Exports.
 
