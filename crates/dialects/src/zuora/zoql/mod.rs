@@ -20,5 +20,6 @@ pub const CHARACTERS_MAX: usize = limits::QUERY_CHARS_MAX;
 /// The deepest nesting of parentheses and NOT.
 pub const DEPTH_MAX: usize = limits::NESTING_MAX;
 
-/// The most terms in one chain of AND or of OR.
-pub const TERMS_MAX: usize = limits::CHAIN_TERMS_MAX;
+/// The most terms in one chain of AND or of OR; hardly more fit into the longest query. The neutral
+/// query's chains are shorter: long ones become lists and chains of chains.
+pub const TERMS_MAX: usize = 4 * limits::CHAIN_TERMS_MAX;

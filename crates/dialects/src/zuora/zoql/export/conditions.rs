@@ -10,6 +10,7 @@ use outhaul_exports::limits::{NESTING_MAX, PATTERN_BYTES_MAX};
 use outhaul_exports::query::{self, Compare};
 
 use super::ast::{Comparison, Condition, Expr, Literal, Located, Name, Operand};
+use super::chains::{self, Chain};
 use super::names::{Scope, Typed, has_order, type_name};
 use crate::zuora::zoql::error::shown;
 use crate::zuora::zoql::literal::{self, Moment};
@@ -29,11 +30,12 @@ impl Scope<'_> {
         depth: usize,
     ) -> Result<query::Condition> {
         let all = |terms: &[Condition]| {
-            terms.iter().map(|term| self.condition(term, clause, depth + 1)).collect::<Result<_>>()
+            let depth = depth + chains::levels(terms.len());
+            terms.iter().map(|term| self.condition(term, clause, depth)).collect::<Result<_>>()
         };
         match condition {
-            Condition::And(terms) => Ok(query::Condition::And(all(terms)?)),
-            Condition::Or(terms) => Ok(query::Condition::Or(all(terms)?)),
+            Condition::And(terms) => Ok(chains::joined(Chain::And, all(terms)?)),
+            Condition::Or(terms) => Ok(chains::joined(Chain::Or, all(terms)?)),
             Condition::Not(inner) => {
                 let inner = self.condition(inner, clause, depth + 1)?;
                 Ok(query::Condition::Not(Box::new(inner)))

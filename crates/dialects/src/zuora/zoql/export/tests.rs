@@ -221,11 +221,17 @@ fn length_nesting_chains_and_lists_are_capped() {
         format!("select Id from Account where Name = '{}'", "é".repeat(length - rest))
     };
     let fields = |count: usize| format!("select {} from Account", vec!["Id"; count].join(","));
+    // No list of keys: a chain of chains.
+    let below = |terms: usize, word: &str| query(vec!["Id<'1'"; terms].join(word));
     for good in [
         nested(DEPTH_MAX),
         negated(DEPTH_MAX),
-        chained(TERMS_MAX, " and "),
-        chained(TERMS_MAX, " or "),
+        chained(1_400, " and "),
+        chained(1_500, " or "),
+        below(501, " and "),
+        below(1_800, "and "),
+        below(TERMS_MAX - 5, "or "),
+        query(format!("{}{}{}", "(".repeat(40), vec!["Id<'1'"; 1_900].join("or "), ")".repeat(40))),
         ladder(20),
         padded(CHARACTERS_MAX),
         fields(2_000),
@@ -240,8 +246,8 @@ fn length_nesting_chains_and_lists_are_capped() {
         negated(DEPTH_MAX + 1),
         negated(4_000),
         query("(".repeat(10_000)),
-        chained(TERMS_MAX + 1, " and "),
-        chained(TERMS_MAX + 1, " or "),
+        query(vec!["a=''"; TERMS_MAX + 1].join(" or ")),
+        query(vec!["a=''"; TERMS_MAX + 1].join("and ")),
         ladder(30),
         padded(CHARACTERS_MAX + 1),
         fields(2_001),

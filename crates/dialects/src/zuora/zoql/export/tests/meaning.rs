@@ -116,6 +116,11 @@ fn condition(tree: &Condition) -> String {
         Condition::Like { expr: left, pattern, negated, ignore_case: false } => {
             format!("{} {}like '{pattern}'", expr(left), not(negated))
         }
+        Condition::In { expr: left, list, negated } => {
+            let list = list.iter().map(|value| expr(&Expr::Literal(value.clone())));
+            let list = list.collect::<Vec<_>>().join(", ");
+            format!("{} {}in ({list})", expr(left), not(negated))
+        }
         Condition::IsNull { expr: left, negated } => {
             format!("{} is {}null", expr(left), not(negated))
         }
