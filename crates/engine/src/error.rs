@@ -108,13 +108,10 @@ fn external(cause: Box<dyn std::error::Error + Send + Sync>, planning: bool) -> 
 fn fault(fault: Fault) -> Error {
     match fault {
         Fault::Source { object, cause } => source(&object, *cause),
-        Fault::Value { object, field, wanted } => Error::invalid(
-            format!("{object}.{field}"),
-            format!(
-                "object {object}: field {field} holds a value that is not a {wanted}; correct the \
-                 data, or the field's type in the catalog"
-            ),
-        ),
+        Fault::Value { object, field, wanted } => Error::unavailable(format!(
+            "source_data: object {object}: field {field} holds a value that is not a {wanted}; \
+             correct the data, or the field's type in the catalog"
+        )),
         Fault::Overflow { operation } => overflow(operation),
         Fault::Said(error) => error,
     }
@@ -134,10 +131,9 @@ pub(crate) fn source(object: &str, cause: DataFusionError) -> Error {
         Trouble::Away => Error::unavailable(format!(
             "the files of object {object} cannot be reached at the moment"
         )),
-        Trouble::Malformed => Error::invalid(
-            object,
-            format!("object {object}: a file of its source is damaged or not in its format"),
-        ),
+        Trouble::Malformed => Error::unavailable(format!(
+            "source_data: object {object}: a file of its source is damaged or not in its format"
+        )),
     };
     error.with_internal(format!("reading object {object}")).with_source(cause)
 }

@@ -101,9 +101,10 @@ impl Count {
         if counts.values().iter().all(|&count| self.is_new(count)) {
             return Ok(());
         }
-        let text = "a relation of the query that the catalog says leads to one row leads to \
-                    several; correct the data, or the relation in the catalog";
-        Err(Error::invalid("relations", text))
+        Err(Error::unavailable(
+            "source_data: a relation of the query that the catalog says leads to one row leads to \
+             several; correct the data, or the relation in the catalog",
+        ))
     }
 
     fn is_new(&mut self, count: u64) -> bool {
