@@ -48,17 +48,14 @@ impl FileSource {
             }
         }
         let folder = if table == "." { self.root.folder.clone() } else { self.child(table)? };
-        let mut files: Vec<ObjectMeta> = self
-            .root
-            .store
-            .list(Some(&folder))
-            .take(FILES_MAX + 1)
-            .try_collect()
-            .await
-            .map_err(unreadable)?;
-        files.retain(|file| {
+        let is_data = |file: &ObjectMeta| {
             !hidden(&folder, &file.location) && self.format(&file.location).is_some()
-        });
+        };
+        // What is not data must not count: a file beside each of the files would hide half of them.
+        let listed = self.root.store.list(Some(&folder));
+        let listed = listed.try_filter(|file| std::future::ready(is_data(file)));
+        let mut files: Vec<ObjectMeta> =
+            listed.take(FILES_MAX + 1).try_collect().await.map_err(unreadable)?;
         if files.len() > FILES_MAX {
             return Err(Missing::TooMany);
         }
@@ -137,4 +134,41 @@ fn name_below(folder: &Path, path: &Path) -> Option<String> {
 fn hidden(folder: &Path, path: &Path) -> bool {
     let mut below = path.prefix_match(folder).into_iter().flatten();
     below.any(|part| part.as_ref().starts_with(['.', '_']))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::super::config::Config;
+    use super::*;
+
+    /// A folder with so many files that are data, each with one beside it that is not.
+    async fn source(files: usize) -> FileSource {
+        let store = InMemory::new();
+        for at in 0..files {
+            for name in [format!("t/.part-{at:06}.csv.crc"), format!("t/part-{at:06}.csv")] {
+                store.put(&name.into(), "a".into()).await.expect("it is put");
+            }
+        }
+        let config = Config {
+            name: "main".into(),
+            url: "memory://".into(),
+            format: None,
+            decimal_digits: 6,
+            options: BTreeMap::new(),
+        };
+        FileSource::open(&config, Some(Arc::new(store))).expect("a source")
+    }
+
+    #[tokio::test]
+    async fn what_is_not_data_does_not_count() {
+        let found = source(60_000).await.find("t").await.expect("a table");
+        assert_eq!(found.files.len(), 60_000);
+        let many = source(FILES_MAX + 1).await.find("t").await;
+        assert!(matches!(many, Err(Missing::TooMany)));
+    }
 }
