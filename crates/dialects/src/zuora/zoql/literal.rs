@@ -27,9 +27,9 @@ const OFFSET_MINUTES_MAX: u32 = 18 * 60;
 pub enum Moment {
     /// A point in time.
     Instant(DateTime<Utc>),
-    /// A calendar day: every moment from `from` until just before `until`.
+    /// A day's length, mostly of a calendar day: every moment from `from` until just before `until`.
     Day {
-        /// The day.
+        /// The day; of one that was moved by hours, that on which it begins.
         date: NaiveDate,
         /// Its beginning in the zone that applies.
         from: DateTime<Utc>,
@@ -109,16 +109,22 @@ fn relative(text: &str, now: DateTime<Utc>, tenant: Zone) -> Result<Moment, Stri
     };
     let too_far = || "it lies outside the years 1 to 9999".to_owned();
     if let Some(seconds) = unit.seconds() {
-        if today {
-            return Err(
-                "'today' counts whole days: use 'now' with hours, minutes or seconds".into()
-            );
-        }
         let distance = TimeDelta::seconds(i64::from(amount) * seconds);
-        let moved =
-            if ahead { now.checked_add_signed(distance) } else { now.checked_sub_signed(distance) };
-        let moved = moved.filter(|moved| in_years(moved.date_naive())).ok_or_else(too_far)?;
-        return Ok(Moment::Instant(moved));
+        let moved = |at: DateTime<Utc>| {
+            let moved = match ahead {
+                true => at.checked_add_signed(distance),
+                false => at.checked_sub_signed(distance),
+            };
+            moved.filter(|moved| in_years(moved.date_naive())).ok_or_else(too_far)
+        };
+        return match (today, day(local.date(), zone)?) {
+            // The whole day moves, and is as long as it was.
+            (true, Moment::Day { from, until, .. }) => {
+                let (from, until) = (moved(from)?, moved(until)?);
+                Ok(Moment::Day { date: zone.local(from).date(), from, until })
+            }
+            _ => Ok(Moment::Instant(moved(now)?)),
+        };
     }
     let date = unit
         .shift(local.date(), ahead, amount)

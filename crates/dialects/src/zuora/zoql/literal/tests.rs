@@ -75,6 +75,11 @@ fn days() {
         ("today", Tz::Asia__Tokyo, "2024-04-01: 31T15:00 01T15:00"),
         ("today (Tokyo)", la, "2024-04-01: 31T15:00 01T15:00"),
         ("today - 1 month", Tz::UTC, "2024-02-29: 29T00:00 01T00:00"),
+        // The day moves as a whole.
+        ("today - 3 hours", Tz::UTC, "2024-03-30: 30T21:00 31T21:00"),
+        ("today + 90 minutes", Tz::UTC, "2024-03-31: 31T01:30 01T01:30"),
+        ("today-60seconds (-08:00)", Tz::UTC, "2024-03-30: 31T07:59 01T07:59"),
+        ("today - 24 hours", Tz::UTC, "2024-03-30: 30T00:00 31T00:00"),
         ("today + 1 week (-08:00)", Tz::UTC, "2024-04-07: 07T08:00 08T08:00"),
         ("Today-1 year", Tz::UTC, "2023-03-31: 31T00:00 01T00:00"),
     ] {
@@ -121,7 +126,7 @@ fn what_is_no_date_is_refused_with_the_reason() {
         ("now - 99999999999999999999 days", "above 999999"),
         ("now + 999999 years", "outside the years 1 to 9999"),
         ("today - 999999 weeks", "outside the years 1 to 9999"),
-        ("today - 3 hours", "use 'now' with hours"),
+        ("today - 3 fortnights", "is not a unit"),
         ("today tomorrow", "' tomorrow' at its end is too much"),
     ] {
         let error = read_in(text, Tz::UTC).expect_err(text);
