@@ -22,7 +22,7 @@ use crate::kit::json::{JsonError, kind_of, parse_object, shown};
 use crate::zuora::errors::{Refusal, Trouble};
 use crate::zuora::money::{RateTable, convert};
 use crate::zuora::zoql::ZoqlError;
-use crate::zuora::zoql::export::compile;
+use crate::zuora::zoql::export::{Zones, compile};
 
 /// Keys that the client sets.
 const SETTABLE: [&str; 6] = ["Format", "Query", "Name", "Zip", "Encrypted", "ConvertToCurrencies"];
@@ -182,7 +182,8 @@ impl Wanted {
     /// `Invalid` for a query that cannot be run, a currency without a rate, and encryption
     /// without a key.
     pub fn into_spec(self, context: &Context<'_>) -> Result<(ExportSpec, Value), Refusal> {
-        let mut select = compile(&self.query, context.catalog, context.now, context.literal_zone)?;
+        let zones = Zones { literals: context.literal_zone, calendar: context.tenant.zone };
+        let mut select = compile(&self.query, context.catalog, context.now, zones)?;
         if let Some(list) = &self.convert_to_currencies {
             let rates = context.rates.ok_or_else(|| {
                 Refusal::invalid(

@@ -95,7 +95,7 @@ impl Scope<'_> {
                 exact_number(digits).ok_or_else(|| misfit(&typed, value, "1500 or -0.25"))?
             }
             (FieldType::Date | FieldType::Timestamp, Literal::Text(text)) => {
-                let moment = literal::read(text, self.now, self.zone)
+                let moment = literal::read(text, self.now, self.zones.literals)
                     .map_err(|why| ZoqlError::new(ZoqlErrorKind::Value, value.at, why))?;
                 return Ok(self.with_moment(typed, op, moment));
             }
@@ -118,7 +118,7 @@ impl Scope<'_> {
         if typed.field_type == FieldType::Date {
             let date = match moment {
                 Moment::Day { date, .. } => date,
-                Moment::Instant(instant) => literal::day_of(instant, self.zone),
+                Moment::Instant(instant) => literal::day_of(instant, self.zones.literals),
             };
             return compare(typed.expr, op, date_literal(date));
         }

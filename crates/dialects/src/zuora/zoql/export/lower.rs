@@ -19,17 +19,38 @@ use crate::zuora::zoql::{Position, ZoqlError, ZoqlErrorKind};
 
 type Result<T> = std::result::Result<T, ZoqlError>;
 
+/// The zones that a query is read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zones {
+    /// Of days and datetimes that are written without a zone.
+    pub literals: Tz,
+    /// Of the calendar by which a moment falls on a day: the tenant's.
+    pub calendar: Tz,
+}
+
+impl From<Tz> for Zones {
+    fn from(zone: Tz) -> Self {
+        Self { literals: zone, calendar: zone }
+    }
+}
+
 /// Reads a query, resolves it against what the tenant may export, and checks it.
 ///
-/// Relative dates are counted from `now`; days, and datetimes without a zone, lie in `zone`.
+/// Relative dates are counted from `now`.
 /// Sensitive columns come back masked; whoever holds the tenant's key may turn
 /// [`Protection::Masked`] into [`Protection::Sealed`].
 ///
 /// # Errors
 /// The first thing that is wrong with the query, with its kind, a sentence, line and column.
-pub fn compile(text: &str, catalog: &Catalog, now: DateTime<Utc>, zone: Tz) -> Result<Select> {
+pub fn compile(
+    text: &str,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+    zones: impl Into<Zones>,
+) -> Result<Select> {
     let query = parse(text)?;
-    let scope = Scope { catalog, base: Scope::base(catalog, &query.source)?, now, zone };
+    let base = Scope::base(catalog, &query.source)?;
+    let scope = Scope { catalog, base, now, zones: zones.into() };
     let mut select = Select::of(&scope.base.name);
     let columns = columns(&scope, &query.items)?;
     if let Some(filter) = &query.filter {

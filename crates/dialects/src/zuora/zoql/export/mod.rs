@@ -14,4 +14,4 @@ mod print;
 #[cfg(test)]
 mod tests;
 
-pub use lower::compile;
+pub use lower::{Zones, compile};

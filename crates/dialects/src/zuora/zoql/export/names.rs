@@ -6,11 +6,11 @@
 //! front. A name that is unknown is reported as the user wrote it.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use outhaul_exports::catalog::{Cardinality, Catalog, Field, FieldType, Object, hint};
 use outhaul_exports::query;
 
 use super::ast::{Aggregate, DateFunction, Expr, ExprKind, Name, Path};
+use super::lower::Zones;
 use crate::zuora::zoql::error::shown;
 use crate::zuora::zoql::{Position, ZoqlError, ZoqlErrorKind};
 
@@ -19,7 +19,7 @@ pub(super) struct Scope<'a> {
     pub catalog: &'a Catalog,
     pub base: &'a Object,
     pub now: DateTime<Utc>,
-    pub zone: Tz,
+    pub zones: Zones,
 }
 
 /// An expression that is understood.
@@ -246,7 +246,11 @@ impl<'a> Scope<'a> {
 
     /// A part of a date, on the tenant's calendar.
     pub fn part(&self, part: query::DatePart, of: query::Expr) -> query::Expr {
-        query::Expr::DatePart { part, of: Box::new(of), zone: self.zone.name().to_owned() }
+        query::Expr::DatePart {
+            part,
+            of: Box::new(of),
+            zone: self.zones.calendar.name().to_owned(),
+        }
     }
 }
 

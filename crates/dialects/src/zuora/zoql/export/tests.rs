@@ -14,8 +14,8 @@ use outhaul_exports::query::Select;
 use proptest::prelude::*;
 
 use self::meaning::meaning;
-use super::compile;
 use super::parser::parse;
+use super::{Zones, compile};
 use crate::zuora::zoql::{CHARACTERS_MAX, DEPTH_MAX, TERMS_MAX, ZoqlError, ZoqlErrorKind};
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(catalog);
@@ -202,6 +202,18 @@ fn headings_of_functions_are_their_text() {
         .expect("a good query");
     let labels: Vec<_> = select.columns.iter().map(|column| column.label.as_str()).collect();
     assert_eq!(labels, ["count(distinct Invoice.Id)", "max(Invoice.UpdatedDate)", "count(*)"]);
+}
+
+#[test]
+fn literals_have_a_zone_of_their_own_and_functions_the_tenants() {
+    let zones = Zones { literals: Tz::Asia__Tokyo, calendar: Tz::America__Los_Angeles };
+    let text = "select date(UpdatedDate) from Invoice \
+                where UpdatedDate >= '2024-04-01T00:00' and InvoiceDate = UpdatedDate";
+    let select = compile(text, &CATALOG, now(), zones).expect("a good query");
+    // `meaning` proves that every function has the tenant's zone.
+    let expected = "Invoice[date(Invoice.UpdatedDate)] where \
+                    (UpdatedDate >= 2024-03-31T15:00:00Z and InvoiceDate = date(UpdatedDate))";
+    assert_eq!(meaning(&select), expected);
 }
 
 #[test]
