@@ -250,10 +250,10 @@ fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, R
     }
 }
 
-/// A flag: true or false, also as a text, as older clients send it; false when absent.
+/// A flag: true or false, also as a text, as older clients send it; false when absent or null.
 fn flag(map: &Map<String, Value>, key: &str) -> Result<bool, Refusal> {
     match map.get(key) {
-        None => Ok(false),
+        None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(value)) => Ok(*value),
         Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false),
