@@ -174,6 +174,7 @@ fn slot_settings(loaded: &Loaded, plan: &SlotPlan, runs: bool) -> SlotSettings {
     let settings = SlotSettings::new(slot_command(plan), loaded.path(&worker.spill_dir));
     SlotSettings {
         slots: if runs { usize::try_from(worker.slots).unwrap_or(1) } else { 0 },
+        planners: usize::try_from(worker.planners).unwrap_or(1),
         threads: threads(worker),
         memory_bytes: worker.memory.0,
         hard_memory_bytes: worker.memory_hard.0,

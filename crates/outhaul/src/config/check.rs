@@ -116,6 +116,9 @@ impl Checker<'_> {
                 "must be at least 1; to run exports elsewhere, say enabled = false",
             );
         }
+        if worker.planners == 0 {
+            self.wrong(&place.key("planners"), "must be at least 1");
+        }
         if worker.threads == Some(0) {
             self.wrong(&place.key("threads"), "must be at least 1");
         }

@@ -123,6 +123,9 @@ pub struct Worker {
     pub enabled: bool,
     /// Exports run at once, each in a process of its own.
     pub slots: u32,
+    /// Processes that check and preview queries for the API; no tenant has all of them at work
+    /// when there is more than one.
+    pub planners: u32,
     /// Memory of one slot's query operators; past it they spill to disk.
     pub memory: Size,
     /// Memory of one slot in all; past it the slot is killed.
@@ -152,6 +155,7 @@ impl Default for Worker {
         Self {
             enabled: true,
             slots: 2,
+            planners: 2,
             memory: Size::mib(256),
             memory_hard: Size::gib(1),
             threads: None,

@@ -79,6 +79,11 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         (
             "[[tenants]]",
+            "[worker]\nplanners = 0\n[[tenants]]",
+            "t.toml:15: worker.planners: must be at least 1",
+        ),
+        (
+            "[[tenants]]",
             "[worker]\nmemory = '1 parsec'\n[[tenants]]",
             "t.toml:15: worker.memory: \"1 parsec\" is not a size",
         ),

@@ -1,13 +1,15 @@
 //! Keeps slots: starts them, hands them out warm, watches them, and ends them.
 //!
 //! There are two benches of slots. One is for exports; the other plans and previews for the API,
-//! so that long exports never keep a customer waiting for the answer to a request.
+//! so that long exports never keep a customer waiting for the answer to a request; no tenant has all
+//! of it ([`turns`]).
 
 mod bench;
 mod memory;
 mod process;
 mod spawn;
 mod spill;
+mod turns;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ use async_trait::async_trait;
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::manifest::ColumnNote;
 use outhaul_exports::ports::{Planner, Preview};
-use outhaul_exports::principal::TenantScope;
+use outhaul_exports::principal::{TenantId, TenantScope};
 use outhaul_exports::query::Query;
 use outhaul_exports::{Error, ErrorKind, Result};
 use tokio::time::{Instant, timeout_at};
@@ -99,6 +101,7 @@ impl SlotSettings {
 pub struct SlotPool {
     runs: Arc<Bench>,
     plans: Arc<Bench>,
+    turns: Arc<turns::Turns>,
     settings: Arc<SlotSettings>,
     dead: Vec<Incarnation>,
 }
@@ -113,9 +116,11 @@ impl SlotPool {
         let spill = Arc::new(spill::SpillRoot::claim(&settings.spill_dir, incarnation)?);
         let spawner = spawn::Spawner::start(settings.clone())?;
         let bench = |name, seats| Bench::fill(name, seats, &settings, &spawner, &spill);
-        let (runs, plans) = (bench("run", settings.slots), bench("plan", settings.planners.max(1)));
+        let planners = settings.planners.max(1);
+        let (runs, plans) = (bench("run", settings.slots), bench("plan", planners));
+        let turns = turns::Turns::new(planners);
         let dead = spill.dead().to_vec();
-        Ok(Self { runs, plans, settings, dead })
+        Ok(Self { runs, plans, turns, settings, dead })
     }
 
     /// Processes with the same spill folder that were found dead at the start: what they held
@@ -142,13 +147,14 @@ impl SlotPool {
         &self.runs
     }
 
-    /// Has a planning slot answer one request.
-    async fn ask(&self, request: &Request) -> Result<Answer> {
+    /// Has a planning slot answer one request of a tenant.
+    async fn ask(&self, tenant: &TenantId, request: &Request) -> Result<Answer> {
         let until = Instant::now() + self.settings.plan_within;
-        let taken = timeout_at(until, self.plans.take()).await;
-        let mut slot = taken.map_err(|_| {
-            Error::unavailable("too many queries are being planned: try again in a moment")
-        })?;
+        let too_many =
+            |_| Error::unavailable("too many queries are being planned: try again in a moment");
+        let _turn = timeout_at(until, self.turns.take(tenant)).await.map_err(too_many)??;
+        // There is a slot for every turn, as soon as one that died is replaced.
+        let mut slot = timeout_at(until, self.plans.take()).await.map_err(too_many)?;
         let answered = timeout_at(until, async {
             slot.send(request).await?;
             slot.answer().await
@@ -185,7 +191,7 @@ fn planning_died(death: &Death) -> Error {
 impl Planner for SlotPool {
     async fn check(&self, scope: &TenantScope, query: &Query) -> Result<Vec<ColumnNote>> {
         let request = Request::Check { scope: scope.clone(), query: query.clone() };
-        match self.ask(&request).await? {
+        match self.ask(scope.tenant(), &request).await? {
             Answer::Checked(columns) => Ok(columns),
             other => Err(refused(other)),
         }
@@ -193,7 +199,7 @@ impl Planner for SlotPool {
 
     async fn preview(&self, scope: &TenantScope, query: &Query, rows: u64) -> Result<Preview> {
         let request = Request::Preview { scope: scope.clone(), query: query.clone(), rows };
-        match self.ask(&request).await? {
+        match self.ask(scope.tenant(), &request).await? {
             Answer::Previewed(preview) => Ok(preview),
             other => Err(refused(other)),
         }

@@ -16,6 +16,7 @@ crate::cases![
     a_query_that_kills_its_planner_is_refused,
     a_plan_that_takes_too_long_is_given_up,
     long_exports_keep_nobody_waiting,
+    slow_previews_of_one_tenant_keep_no_other_waiting,
     a_slot_that_cannot_start_is_said,
 ];
 
@@ -82,6 +83,34 @@ async fn long_exports_keep_nobody_waiting() {
         worker.slots.check(&acme(), &sql("rows=1")).await.expect("it is checked");
     }
     drop(held);
+}
+
+async fn slow_previews_of_one_tenant_keep_no_other_waiting() {
+    let mut rig = Rig::new();
+    rig.settings.planners = 2;
+    let worker = rig.work().await;
+    let gate = rig.gate("gate");
+    let mut slow = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (slots, query) = (worker.slots.clone(), sql(&format!("rows=1 do={}", gate.script())));
+        slow.spawn(async move { slots.preview(&acme(), &query, 1).await });
+    }
+    let held = gate.reached().await;
+    // One is at work and sixteen wait; whoever came after them is sent away at once.
+    for _ in 0..3 {
+        let refused = slow.join_next().await.expect("there are more").expect("no panic");
+        let refused = refused.expect_err("it is sent away");
+        assert_eq!(*refused.kind(), ErrorKind::Unavailable);
+        assert!(refused.public().contains("try again"), "{refused}");
+    }
+    let globex = TenantScope::of(&testing::tenant("globex"));
+    for _ in 0..20 {
+        worker.slots.check(&globex, &sql("rows=1")).await.expect("it is checked");
+    }
+    gate.open();
+    drop(held);
+    let done = slow.join_all().await;
+    assert_eq!(done.into_iter().filter(Result::is_ok).count(), 17);
 }
 
 async fn a_slot_that_cannot_start_is_said() {
