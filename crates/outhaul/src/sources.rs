@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use outhaul_engine::sources::{DiscoveredTable, SourceConfig};
+use outhaul_engine::sources::SourceConfig;
 
 use crate::config::Loaded;
 
@@ -29,10 +29,4 @@ fn below(source: SourceConfig, folder: &Path) -> SourceConfig {
 pub fn files(name: &str, url: &str) -> anyhow::Result<SourceConfig> {
     let config = serde_json::json!({ "kind": "files", "name": name, "url": url });
     Ok(below(serde_json::from_value(config)?, &std::env::current_dir()?))
-}
-
-/// Whether a discovered table is the one that an object names: with or without the ending.
-pub fn is_table(table: &DiscoveredTable, name: &str) -> bool {
-    let stem = table.name.rsplit_once('.').map_or(table.name.as_str(), |(stem, _)| stem);
-    table.name == name || stem == name
 }

@@ -1,10 +1,13 @@
 //! `outhaul catalog`: write one from a source's own schema, show it, check it against the sources.
 
+mod compare;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use outhaul_engine::sources::{DiscoveredTable, SourceConfig, discover};
+pub use compare::compare;
+use outhaul_engine::sources::discover;
 use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::{Clock as _, SystemClock};
 
@@ -71,7 +74,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Check { file } => {
             let (loaded, checked) = load_checked(&file.config, SystemClock.now())?;
             let sources = sources::of(&loaded);
-            let problems = compare(&checked.catalog, &sources).await;
+            let problems = compare(&checked, &sources).await?;
             if problems.is_empty() {
                 let count = checked.catalog.objects().count();
                 println!("all {count} objects are as the catalog says");
@@ -196,59 +199,4 @@ fn described(object: &Object) -> serde_json::Value {
         "source": object.table.source, "table": object.table.table, "fields": fields,
         "relations": relations,
     })
-}
-
-/// Everything in which the catalog differs from its sources, in sentences.
-pub async fn compare(catalog: &Catalog, sources: &[SourceConfig]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for source in sources {
-        let found = match discover(source).await {
-            Ok(found) => found,
-            Err(error) => {
-                problems.push(format!(
-                    "source {} cannot be read: {}",
-                    source.name(),
-                    error.chain()
-                ));
-                continue;
-            }
-        };
-        let own = catalog.objects().filter(|object| object.table.source == source.name());
-        for object in own {
-            compare_object(object, &found, &mut problems);
-        }
-    }
-    problems
-}
-
-fn compare_object(object: &Object, found: &[DiscoveredTable], problems: &mut Vec<String>) {
-    let Some(table) = found.iter().find(|table| sources::is_table(table, &object.table.table))
-    else {
-        let names = found.iter().map(|table| table.name.as_str());
-        let hint = outhaul_exports::catalog::hint(&object.table.table, names);
-        problems.push(format!(
-            "object {}: source {} has no table {}{hint}",
-            object.name, object.table.source, object.table.table
-        ));
-        return;
-    };
-    let columns = || table.columns.iter().map(|column| column.name.as_str());
-    let needed = [
-        Some(("tenant_column", &object.tenant_column)),
-        object.deleted_column.as_ref().map(|column| ("deleted_column", column)),
-        object.entity_column.as_ref().map(|column| ("entity_column", column)),
-        object.org_column.as_ref().map(|column| ("org_column", column)),
-    ];
-    let fields = object.fields.iter().map(|field| ("field", &field.column));
-    let keys =
-        object.relations.iter().flat_map(|r| r.columns.iter().map(|(here, _)| ("relation", here)));
-    for (role, column) in needed.into_iter().flatten().chain(fields).chain(keys) {
-        if !columns().any(|known| known == column) {
-            let hint = outhaul_exports::catalog::hint(column, columns());
-            problems.push(format!(
-                "object {}: its {role} is read from column {column}, which table {} does not have{hint}",
-                object.name, table.name
-            ));
-        }
-    }
 }

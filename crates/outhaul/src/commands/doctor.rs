@@ -111,7 +111,8 @@ async fn examine(loaded: &Loaded, checked: &Checked, findings: &mut Findings) {
     }
     let spill = loaded.path(&loaded.config.worker.spill_dir);
     findings.room("spill volume", &spill);
-    let problems = compare(&checked.catalog, &assemble::source_configs(loaded)).await;
+    let compared = compare(checked, &assemble::source_configs(loaded)).await;
+    let problems = compared.unwrap_or_else(|error| vec![format!("{error:#}")]);
     if problems.is_empty() {
         let count = checked.catalog.objects().count();
         findings

@@ -325,11 +325,15 @@ impl Drop for Output {
     }
 }
 
-/// The folder for spill files, for this run alone.
-struct Spill(PathBuf);
+/// A folder for spill files, for this run alone. It goes when this is dropped.
+pub struct Spill(pub PathBuf);
 
 impl Spill {
-    fn new(folder: Option<&Path>) -> anyhow::Result<Self> {
+    /// A new folder below `folder`, or below the system's own for temporary files.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(folder: Option<&Path>) -> anyhow::Result<Self> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
         let own = folder.join(format!("outhaul-run-{}", outhaul_exports::id::secret(8)));
         std::fs::create_dir_all(&own)

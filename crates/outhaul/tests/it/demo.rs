@@ -155,7 +155,8 @@ fn doctor_and_catalog_look_at_the_demo() {
     let text = text.replacen("\"InvoiceNumber\",", "\"InvoiceNumber\", column = \"Nr\",", 1);
     std::fs::write(&catalog, text).expect("it is written");
     let checked = run_in(folder.path(), &["catalog", "check", "--config", "outhaul.toml"]);
-    assert!(checked.out.contains("object Invoice: its field is read from column Nr"));
+    let said = checked.out.contains("object Invoice: field InvoiceNumber ");
+    assert!(said && checked.out.contains("(column Nr)"), "{}", checked.out);
     checked.ended(3);
     let doctor = run_in(folder.path(), &["doctor", "--config", "outhaul.toml"]);
     assert!(doctor.out.contains("WRONG  sources"), "{}", doctor.out);

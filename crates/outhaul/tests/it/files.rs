@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 
 use crate::program::run_in;
 
@@ -87,6 +91,67 @@ fn a_catalog_is_written_from_files_and_checks() {
     fs::write(folder.path().join("outhaul.toml"), wrong).expect("it is written");
     let words = run_in(folder.path(), &["config", "check"]).ended(3);
     assert!(words.contains("outhaul.toml:2: sources[0].knd: unknown key"), "{words}");
+}
+
+fn floats(path: &Path) {
+    let columns: [(&str, ArrayRef); 3] = [
+        ("id", Arc::new(Int64Array::from(vec![1]))),
+        ("org", Arc::new(StringArray::from(vec!["acme"]))),
+        ("amount", Arc::new(Float64Array::from(vec![0.1]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let file = fs::File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("it is written");
+    writer.close().expect("it is whole");
+}
+
+/// The check says what an export would: a table is found where the engine finds it, a type that
+/// cannot be read is named, and so is a relation without its columns.
+#[test]
+fn a_catalog_is_checked_by_the_engine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(folder.path().join("in/sub/inv2")).expect("they are made");
+    floats(&folder.path().join("in/sub/inv2/part.parquet"));
+    let config = "[[sources]]\nkind = \"files\"\nname = \"main\"\nurl = \"in\"\n\n[catalog]\nfile = \"catalog.toml\"\n\n[[tenants]]\nid = \"acme\"\n";
+    fs::write(folder.path().join("outhaul.toml"), config).expect("it is written");
+    let object = |name: &str, table: &str, amount: &str, more: &str| {
+        format!(
+            "[[objects]]\nname = \"{name}\"\nsource = \"main\"\ntable = \"{table}\"\nkey = [\"id\"]\ntenant_column = \"org\"\nfields = [\n{{ name = \"id\", type = \"integer\" }},\n{{ name = \"amount\", type = \"{amount}\" }},\n]\n{more}\n"
+        )
+    };
+    let check = |catalog: &str| {
+        fs::write(folder.path().join("catalog.toml"), catalog).expect("it is written");
+        run_in(folder.path(), &["catalog", "check"])
+    };
+    let sound = object("Invoice", "sub/inv2", "float", "");
+    assert_eq!(check(&sound).good(), "all 1 objects are as the catalog says\n");
+
+    let related = "relations = [{ name = \"Other\", target = \"Invoice\", columns = { other_id = \"id\" } }]\n";
+    let catalog = [
+        sound,
+        object("Wrong", "sub/inv2", "decimal", related),
+        object("Gone", "sub/inv3", "float", related),
+        object("Strange", "sub/inv2", "float", "deleted_column = \"gone_at\"\n"),
+        object("Far", "sub/inv2", "float", "entity_column = \"entity\"\n"),
+    ];
+    let checked = check(&catalog.concat());
+    let lines: Vec<_> = checked.out.lines().collect();
+    let said = |words: &[&str]| {
+        lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    };
+    assert_eq!(
+        said(&["object Wrong", "declare it as float (column amount)"]),
+        1,
+        "{}",
+        checked.out
+    );
+    assert_eq!(said(&["object Wrong", "column other_id"]), 1, "{}", checked.out);
+    assert_eq!(said(&["object Gone", "sub/inv3"]), 1, "{}", checked.out);
+    assert_eq!(said(&["object Strange", "gone_at"]), 1, "{}", checked.out);
+    assert_eq!(said(&["object Far", "column entity"]), 1, "{}", checked.out);
+    assert_eq!(lines.len(), 5, "{}", checked.out);
+    checked.ended(3);
 }
 
 #[test]
