@@ -108,9 +108,10 @@ async fn guard(State(zuora): State<Arc<Zuora>>, mut request: Request, next: Next
         }
         Err(refusal) => refusal.into_response(),
     };
-    if let Some(standing) = response.extensions_mut().remove::<Standing>() {
-        marks.rate = Some(standing);
-    }
+    let standing = response.extensions_mut().remove::<Standing>();
+    // What was refused before it was clear whose it is counts as a stranger's.
+    let stranger = || zuora.sign_ins.take("", zuora.exports.now());
+    marks.rate = standing.or(marks.rate).or_else(stranger);
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         let allow = response.headers_mut().remove(header::ALLOW);
         response = refusal.write(family);
