@@ -70,7 +70,7 @@ impl Parser {
         self.expect_word("select")?;
         let items = self.items()?;
         if !self.take_word("from") {
-            return Err(self.unexpected("',', 'as' or 'from'"));
+            return Err(self.after_items(items.last()));
         }
         let source = self.name("the name of an object")?;
         let mut clauses = 0;
@@ -141,6 +141,19 @@ impl Parser {
             if !self.take_symbol(",") {
                 return Ok(items);
             }
+        }
+    }
+
+    /// What is wrong where FROM or another item should follow this one.
+    fn after_items(&self, last: Option<&Item>) -> ZoqlError {
+        match last {
+            Some(Item::Column { alias: None, .. }) => self.unexpected("',', 'as' or 'from'"),
+            Some(Item::All(_) | Item::AllOf(_)) if self.is_word(self.next, "as") => {
+                let message = "'*' stands for all columns and cannot be given one name: name the \
+                               fields one by one, such as Name as Customer";
+                ZoqlError::syntax(self.at(), message)
+            }
+            _ => self.unexpected("',' or 'from'"),
         }
     }
 
