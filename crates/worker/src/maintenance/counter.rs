@@ -1,5 +1,7 @@
 //! Tells the metrics how many exports there are in each state, and how much room is left.
 
+use std::sync::PoisonError;
+
 use outhaul_exports::export::State;
 
 use super::{Duty, House};
@@ -9,15 +11,17 @@ pub(super) const DUTY: Duty =
 
 async fn count(house: &House) -> outhaul_exports::Result<u64> {
     let counts = house.jobs.counts().await?;
-    // A state that has become empty is not listed, and must not keep its last count.
-    let mut dialects: Vec<&str> = counts.iter().map(|row| row.dialect.as_str()).collect();
-    dialects.sort_unstable();
-    dialects.dedup();
-    for dialect in dialects {
+    // A state or a dialect that has become empty is not listed, and must not keep its last count.
+    let dialects = {
+        let mut seen = house.memory.dialects.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(counts.iter().map(|row| row.dialect.clone()));
+        seen.clone()
+    };
+    for dialect in &dialects {
         for state in State::ALL {
-            let here = counts.iter().filter(|row| row.dialect == dialect && row.state == state);
+            let here = counts.iter().filter(|row| row.dialect == *dialect && row.state == state);
             let count: u64 = here.map(|row| row.count).sum();
-            let labels = [("dialect", dialect.to_owned()), ("state", state.name().to_owned())];
+            let labels = [("dialect", dialect.clone()), ("state", state.name().to_owned())];
             metrics::gauge!("outhaul_exports", &labels).set(count as f64);
         }
     }

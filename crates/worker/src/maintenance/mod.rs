@@ -7,6 +7,7 @@ mod orphans;
 mod purger;
 mod rescuer;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct House {
 #[derive(Debug, Default)]
 pub struct Memory {
     rescuer: Mutex<rescuer::Watch>,
+    /// Dialects that had exports at some time.
+    dialects: Mutex<BTreeSet<String>>,
 }
 
 impl House {

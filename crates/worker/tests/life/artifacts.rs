@@ -7,15 +7,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use outhaul_delivery::LocalArtifacts;
-use outhaul_exports::Result;
 use outhaul_exports::flow::ByteStream;
 use outhaul_exports::manifest::Artifact;
 use outhaul_exports::ports::{ArtifactStore, ObjectKey, StoredObject, Upload, Written};
+use outhaul_exports::{Error, Result};
 
 pub struct SlowArtifacts {
     pub inner: LocalArtifacts,
     /// A named pipe at which `finish` waits, while there is one.
     pub gate: PathBuf,
+    /// The key of an object that cannot be deleted.
+    pub stuck: Option<String>,
 }
 
 struct SlowUpload {
@@ -36,6 +38,9 @@ impl ArtifactStore for SlowArtifacts {
         self.inner.size(key).await
     }
     async fn delete(&self, key: &str) -> Result<()> {
+        if self.stuck.as_deref() == Some(key) {
+            return Err(Error::unavailable("the file cannot be deleted"));
+        }
         self.inner.delete(key).await
     }
     async fn list(

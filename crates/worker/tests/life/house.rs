@@ -4,19 +4,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use outhaul_delivery::LocalArtifacts;
 use outhaul_exports::export::State;
 use outhaul_exports::lease::{Incarnation, LeaseKey, LeaseToken};
 use outhaul_exports::ports::{ArtifactStore, JobStore, ObjectKey};
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::testing::TestClock;
-use outhaul_exports::{Clock, SystemClock};
+use outhaul_exports::{Clock, ExportId, SystemClock};
+use outhaul_worker::House;
 use outhaul_worker::maintenance::ALL;
 
+use super::artifacts::SlowArtifacts;
+use super::gauges::Gauges;
 use super::rig::Rig;
+use super::store::CutStore;
 
 crate::cases![
     files_and_records_go_when_their_time_is_over,
     orphans_go_and_nothing_else,
+    what_is_stuck_holds_up_no_sweep,
+    a_dialect_that_became_empty_is_counted_as_such,
     a_clock_set_forward_robs_no_worker,
 ];
 
@@ -85,6 +92,55 @@ async fn orphans_go_and_nothing_else() {
     let export = rig.ended(running).await;
     rig.assert_whole(&export, 5_000).await;
     drop(worker);
+}
+
+async fn what_is_stuck_holds_up_no_sweep() {
+    let (rig, clock) = at_test_time();
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        let (export, token) = (ExportId::new(clock.now()), LeaseToken::random());
+        let lease = LeaseKey { export, token };
+        let key = ObjectKey { tenant: TenantId::from("acme"), lease, file: "0000".into() };
+        let mut upload = rig.artifacts.create(&key).await.expect("it begins");
+        upload.write(bytes::Bytes::from_static(b"left over")).await.expect("it is written");
+        upload.finish().await.expect("it ends");
+        keys.push(key);
+    }
+    clock.advance(TimeDelta::hours(2));
+    keys.sort_by_key(ObjectKey::path);
+    // The first two by their order, so that the others come after them.
+    let jobs = Arc::new(CutStore::over(rig.jobs.clone()));
+    *jobs.unreadable.lock().expect("nobody panicked") = Some(keys[0].lease.export);
+    let inner = LocalArtifacts::open(&rig.root).expect("it opens");
+    let stuck = Some(keys[1].path());
+    let artifacts = Arc::new(SlowArtifacts { inner, gate: rig.root.with_extension("no"), stuck });
+    let house = House { jobs, artifacts, ..rig.house() };
+    let sweep = ALL.iter().find(|duty| duty.name == "orphans").expect("there is such a duty");
+    assert_eq!((sweep.run)(&house).await.expect("it is done"), 3);
+    let left: Vec<_> = keys[..2].iter().map(|key| rig.root.join(key.path())).collect();
+    let mut files = rig.files();
+    files.sort();
+    assert_eq!(files, left, "they are looked at again the next time");
+    assert_eq!(duty(&rig, "orphans").await, 2);
+}
+
+async fn a_dialect_that_became_empty_is_counted_as_such() {
+    let (rig, clock) = at_test_time();
+    let id = rig.script("rows=1").await;
+    rig.cancel(id).await;
+    let gauges = Gauges::default();
+    let _installed = metrics::set_default_local_recorder(&gauges);
+    let house = rig.house();
+    let run = async |name: &str| {
+        let duty = ALL.iter().find(|duty| duty.name == name).expect("there is such a duty");
+        (duty.run)(&house).await.expect("it is done")
+    };
+    run("counter").await;
+    assert_eq!(gauges.exports("native", "cancelled"), Some(1.0));
+    clock.set(rig.get(id).await.record_expires_at);
+    assert_eq!(run("purger").await, 1);
+    run("counter").await;
+    assert_eq!(gauges.exports("native", "cancelled"), Some(0.0));
 }
 
 /// A heartbeat is far off, so that only the rescuer can tell that the lease is not over.

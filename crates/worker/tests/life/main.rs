@@ -5,6 +5,7 @@
 mod artifacts;
 mod deaths;
 mod engine;
+mod gauges;
 mod house;
 mod plan;
 mod rig;

@@ -42,7 +42,7 @@ pub fn slot_main(args: &[String]) -> ExitCode {
         let inner = LocalArtifacts::open(folder)?;
         Ok(Parts {
             engine: Arc::new(ScriptEngine),
-            artifacts: Arc::new(SlowArtifacts { inner, gate }),
+            artifacts: Arc::new(SlowArtifacts { inner, gate, stuck: None }),
             clock: Arc::new(SystemClock),
         })
     })

@@ -2,8 +2,8 @@
 //! sees that was stopped, or whose network broke.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -32,6 +32,8 @@ pub struct CutStore {
     pub lose_answers: AtomicU32,
     /// Whether leases are given.
     pub leases: AtomicBool,
+    /// An export whose row cannot be understood.
+    pub unreadable: Mutex<Option<ExportId>>,
     quiet: watch::Sender<u64>,
 }
 
@@ -53,6 +55,7 @@ impl CutStore {
             refused: AtomicU32::new(0),
             lose_answers: AtomicU32::new(0),
             leases: AtomicBool::new(true),
+            unreadable: Mutex::default(),
             quiet: watch::Sender::new(0),
         }
     }
@@ -150,6 +153,9 @@ impl JobStore for CutStore {
         self.inner.purge(now, most).await
     }
     async fn is_needed(&self, object: &ObjectKey) -> Result<bool> {
+        if *self.unreadable.lock().expect("nobody panicked") == Some(object.lease.export) {
+            return Err(Error::internal("a stored export cannot be read"));
+        }
         self.inner.is_needed(object).await
     }
     async fn events(
