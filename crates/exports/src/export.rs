@@ -88,7 +88,7 @@ pub struct Export {
     /// When its files go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_expire_at: Option<DateTime<Utc>>,
-    /// When its record goes.
+    /// When its record goes: never before its files.
     pub record_expires_at: DateTime<Utc>,
 }
 
@@ -250,7 +250,10 @@ impl Export {
         match outcome {
             Outcome::Completed { manifest, warnings, progress } => {
                 let kept = Duration::from_secs(self.policy.file_kept_secs);
-                self.files_expire_at = Some(after(now, kept));
+                let gone_at = after(now, kept);
+                self.files_expire_at = Some(gone_at);
+                // The record is what the files are found by.
+                self.record_expires_at = self.record_expires_at.max(gone_at);
                 self.manifest = Some(manifest);
                 self.warnings = warnings;
                 self.progress = progress;
@@ -323,6 +326,9 @@ impl Export {
         self.tally = Tally::default();
         self.failure = None;
         self.finished_at = None;
+        // Of the run that failed: the wish to retry came after the wish to cancel.
+        self.cancel_requested = false;
+        self.record_expires_at = self.policy.record_end(now);
         self.requeue(None, now);
         Ok(())
     }
@@ -352,6 +358,7 @@ impl Export {
             started_at: None,
             finished_at: None,
             files_expire_at: None,
+            record_expires_at: self.policy.record_end(self.created_at),
             ..self.clone()
         }
     }
@@ -389,6 +396,7 @@ fn retry_pause(errors: u32) -> Duration {
 #[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
+    use crate::manifest::SnapshotNote;
     use crate::testing;
 
     fn running(now: DateTime<Utc>) -> Export {
@@ -439,6 +447,48 @@ mod tests {
             export.finish(outcome, now);
             assert_eq!(export.state, State::Cancelled);
         }
+    }
+
+    #[test]
+    fn a_record_never_goes_before_the_files() {
+        let now = testing::noon();
+        let mut export = testing::export("acme", now);
+        let created = export.clone();
+        let record = export.record_expires_at;
+        export.policy.file_kept_secs = 3_600;
+        let mut quick = export.clone();
+        complete(&mut quick, now);
+        assert_eq!(quick.record_expires_at, record, "it lasts long enough");
+        // It waited for almost as long as its record is kept.
+        let late = record - TimeDelta::seconds(1);
+        let mut slow = export.clone();
+        complete(&mut slow, late);
+        assert_eq!(slow.files_expire_at, Some(late + TimeDelta::seconds(3_600)));
+        assert_eq!(Some(slow.record_expires_at), slow.files_expire_at);
+        slow.policy = created.policy.clone();
+        assert_eq!(slow.as_created(), created, "a repeated request is answered as the first was");
+    }
+
+    fn complete(export: &mut Export, now: DateTime<Utc>) {
+        export.start(&Incarnation::random(), now, TimeDelta::seconds(15)).expect("it is queued");
+        let snapshot = SnapshotNote { taken_at: now, guarantee: "one moment".into() };
+        let manifest = Manifest { snapshot, artifacts: Vec::new() };
+        let (warnings, progress) = (Vec::new(), Progress::default());
+        export.finish(Outcome::Completed { manifest, warnings, progress }, now);
+    }
+
+    #[test]
+    fn a_retry_is_kept_as_long_as_a_new_export_and_forgets_a_wish_to_cancel() {
+        let now = testing::noon();
+        let mut export = running(now);
+        export.cancel(now).expect("it runs");
+        export.finish(Outcome::Failed(Failure::new("x", "y")), now);
+        let later = now + TimeDelta::days(80);
+        export.retry(later).expect("it has failed");
+        assert_eq!(export.record_expires_at, later + TimeDelta::days(90));
+        export.start(&Incarnation::random(), later, TimeDelta::seconds(15)).expect("it is queued");
+        export.finish(Outcome::Retry(Failure::new("x", "y")), later);
+        assert_eq!(export.state, State::Queued, "nobody asked to cancel this run");
     }
 
     #[test]

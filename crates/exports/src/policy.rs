@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::after;
 use crate::{Error, ErrorKind, Result};
 
 /// What an export is held to. It is copied onto the export when it is created, so that a later
@@ -19,7 +21,7 @@ pub struct Policy {
     pub run_secs_max: Option<u64>,
     /// Seconds a file is kept after its export completed.
     pub file_kept_secs: u64,
-    /// Seconds the record is kept after the export was created.
+    /// Seconds the record is kept after the export was created, and longer where its files are.
     pub record_kept_secs: u64,
     /// Queries of one export.
     pub queries_max: u32,
@@ -37,7 +39,8 @@ pub struct PolicyChange {
     pub run_secs_max: Option<u64>,
     /// Seconds a file is kept after its export completed.
     pub file_kept_secs: Option<u64>,
-    /// Seconds the record is kept after the export was created.
+    /// Seconds the record is kept after the export was created, and longer where its files are; at
+    /// least `file_kept_secs`.
     pub record_kept_secs: Option<u64>,
     /// Queries of one export.
     pub queries_max: Option<u32>,
@@ -78,6 +81,11 @@ impl Policy {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// When the record of an export goes that is created, or tried again, at that moment.
+    pub fn record_end(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        after(from, Duration::from_secs(self.record_kept_secs))
     }
 
     /// How long a run may take.

@@ -1,7 +1,5 @@
 //! Create an export: check it, then accept it in one transaction.
 
-use std::time::Duration;
-
 use sha2::{Digest, Sha256};
 
 use super::{Exports, require};
@@ -85,7 +83,7 @@ impl Exports {
         let most = usize::try_from(policy.queries_max).unwrap_or(usize::MAX);
         self.check_spec(who, &request.spec, most.min(limits::QUERIES_MAX)).await?;
         let now = self.now();
-        let kept = Duration::from_secs(policy.record_kept_secs);
+        let record_expires_at = policy.record_end(now);
         let export = Export {
             id: ExportId::new(now),
             dialect: request.dialect,
@@ -109,7 +107,7 @@ impl Exports {
             started_at: None,
             finished_at: None,
             files_expire_at: None,
-            record_expires_at: after(now, kept),
+            record_expires_at,
         };
         match self.parts.jobs.insert(NewExport { export, idempotency }).await? {
             Inserted::New(export) => Ok(export),

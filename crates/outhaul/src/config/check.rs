@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use outhaul_exports::catalog::{Catalog, hint};
-use outhaul_exports::policy::Policy;
+use outhaul_exports::policy::{Policy, PolicyChange};
 use outhaul_exports::principal::{Tenant, TenantId};
 use outhaul_exports::service::{Policies, Tenants};
 
@@ -38,13 +38,14 @@ pub fn check(loaded: &Loaded, now: DateTime<Utc>) -> Result<Checked, Problems> {
     checker.sources();
     let catalog = checker.catalog();
     let tenants = checker.tenants();
+    let policies = checker.policies();
     if !checker.problems.is_empty() {
         return Err(Problems(checker.problems));
     }
     Ok(Checked {
         catalog: Arc::new(catalog),
         tenants: Arc::new(Tenants::new(tenants)),
-        policies: Arc::new(policies(&loaded.config)),
+        policies: Arc::new(policies),
     })
 }
 
@@ -233,6 +234,44 @@ impl Checker<'_> {
             });
         }
         tenants
+    }
+
+    /// The policies, which must keep a record for as long as its files.
+    fn policies(&mut self) -> Policies {
+        let policies = policies(&self.loaded.config);
+        for (id, policy) in &policies.dialects {
+            let place = Place::of("dialects").key(id).key("policy");
+            if let Some(section) = self.loaded.config.dialects.get(id) {
+                self.kept(&place, policy, &section.policy);
+            }
+        }
+        for (index, tenant) in self.loaded.config.tenants.iter().enumerate() {
+            for (id, change) in &tenant.policies {
+                // An unknown dialect has been reported.
+                let Some(policy) = policies.dialects.get(id) else { continue };
+                let place = Place::of("tenants").item(index).key("policies").key(id);
+                self.kept(&place, &policy.clone().with(change), change);
+            }
+        }
+        policies
+    }
+
+    fn kept(&mut self, place: &Place, policy: &Policy, change: &PolicyChange) {
+        let (file, record) = (policy.file_kept_secs, policy.record_kept_secs);
+        if record >= file {
+            return;
+        }
+        let place = match (change.record_kept_secs, change.file_kept_secs) {
+            (Some(_), _) => place.key("record_kept_secs"),
+            (None, Some(_)) => place.key("file_kept_secs"),
+            // The change around this one is wrong and was reported.
+            (None, None) => return,
+        };
+        let text = format!(
+            "a record is kept for {record} s and its files for {file} s: files are found by their \
+             record, so record_kept_secs must be at least file_kept_secs"
+        );
+        self.wrong(&place, text);
     }
 
     fn public_key(&mut self, place: &Place, section: &TenantSection) -> Option<String> {

@@ -99,6 +99,16 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         (
             "[[tenants]]",
+            "[dialects.native.policy]\nrecord_kept_secs = 60\n[[tenants]]",
+            "t.toml:15: dialects.native.policy.record_kept_secs: a record is kept for 60 s and its files for 604800 s",
+        ),
+        (
+            "active_max = 7",
+            "file_kept_secs = 7776001",
+            "t.toml:17: tenants[0].policies.native.file_kept_secs: a record is kept for 7776000 s",
+        ),
+        (
+            "[[tenants]]",
             "[dialects.natve]\n[[tenants]]",
             "t.toml:14: dialects.natve: unknown key (did you mean native?)",
         ),

@@ -1,7 +1,7 @@
 //! Change and remove: cancel, retry, delete, and two of them at once.
 
-use outhaul_exports::export::{Export, State};
-use outhaul_exports::ports::Change;
+use outhaul_exports::export::{Export, Progress, State};
+use outhaul_exports::ports::{Beat, Change};
 use outhaul_exports::{Error, ErrorKind};
 
 use crate::samples::*;
@@ -12,6 +12,7 @@ cases! {
     a_change_is_the_tenants_own,
     changes_at_once_are_none_of_them_lost,
     a_retry_needs_a_place,
+    a_retry_is_kept_like_a_new_one_and_is_not_cancelled,
     cancel_and_lease_at_once_end_in_one_story,
     what_runs_is_not_removed,
     what_is_removed_is_gone_and_told,
@@ -115,6 +116,27 @@ async fn a_retry_needs_a_place(stores: Stores) -> anyhow::Result<()> {
         told,
         ["submitted", "started", "failed", "submitted", "cancelled", "retried", "started"]
     );
+    Ok(())
+}
+
+async fn a_retry_is_kept_like_a_new_one_and_is_not_cancelled(stores: Stores) -> anyhow::Result<()> {
+    let export = put(&stores, free("acme", 0)).await?;
+    let (_, key) = lease_one(&stores, 1).await;
+    stores.jobs.change(&export.tenant, export.id, cancel(2)).await?;
+    // It failed before its worker learned of the wish.
+    stores.jobs.finish(&key, failed(), at(3)).await?;
+    let kept = export.record_expires_at - at(0);
+    let late = kept.num_seconds() - 1;
+    let queued = stores.jobs.change(&export.tenant, export.id, retried(late)).await?;
+    let queued = queued.expect("it is there");
+    assert!(!queued.cancel_requested);
+    assert_eq!(queued.record_expires_at, at(late) + kept);
+    let (_, key) = lease_one(&stores, late).await;
+    let progress = Progress::default();
+    let beat = stores.jobs.heartbeat(&key, at(late + 9), &progress, at(late + 1)).await?;
+    assert_eq!(beat, Beat::Continue);
+    let ended = stores.jobs.finish(&key, retry(), at(late + 2)).await?.expect("it is held");
+    assert_eq!(ended.state, State::Queued);
     Ok(())
 }
 

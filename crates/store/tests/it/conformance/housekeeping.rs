@@ -13,6 +13,7 @@ cases! {
     an_object_is_needed_while_it_is_written_and_while_it_is_offered,
     files_expire_in_time_and_records_stay,
     records_go_in_time_unless_they_are_active,
+    a_file_of_a_slow_export_is_there_until_its_time,
     keys_go_in_time,
     events_are_told_in_order_to_their_tenant,
     events_of_a_deleted_export_go_with_its_record_time,
@@ -122,6 +123,25 @@ async fn records_go_in_time_unless_they_are_active(stores: Stores) -> anyhow::Re
     put(&stores, free("acme", 0)).await?;
     let next = stores.jobs.events(&tenant("acme"), 0, None, 100).await?.pop();
     assert!(next.map(|e| e.sequence) > last.map(|e| e.sequence));
+    Ok(())
+}
+
+async fn a_file_of_a_slow_export_is_there_until_its_time(stores: Stores) -> anyhow::Result<()> {
+    let mut export = free("acme", 0);
+    export.policy.file_kept_secs = 3_600;
+    let record = export.record_expires_at;
+    let export = put(&stores, export).await?;
+    let late = (record - at(0)).num_seconds() - 1;
+    let (_, key) = lease_one(&stores, late).await;
+    let outcome = completed(&export, &key);
+    let file = files(&outcome)[0];
+    let done = stores.jobs.finish(&key, outcome, at(late)).await?.expect("it is held");
+    let end = at(late + 3_600);
+    assert_eq!((done.files_expire_at, done.record_expires_at), (Some(end), end));
+    assert!(stores.jobs.purge(end - TimeDelta::milliseconds(1), 10).await?.is_empty());
+    let found = stores.jobs.artifact(&tenant("acme"), file).await?.expect("it is offered");
+    assert_eq!(found.0, done);
+    assert_eq!(stores.jobs.purge(end, 10).await?.len(), 1);
     Ok(())
 }
 
