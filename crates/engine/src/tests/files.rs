@@ -113,7 +113,7 @@ async fn what_the_catalog_says_and_the_files_have_not_is_named() {
     write_file(&world.dir.path().join("data/Account.parquet"), &batch, FileFormat::Parquet);
     for (tenant, path, says) in [
         ("ta", "Name", Some("object Account: field Name has no column")),
-        ("ta", "Balance", Some("object Account: the column of field Balance is no exact number")),
+        ("ta", "Balance", Some("object Account: the column of field Balance is of type Float64")),
         ("ta", "BillCycleDay", None),
         (
             "tb",
