@@ -249,6 +249,11 @@ fn no_query_over_text_answers_anything_else_with_other_tenants_present() {
     compare_worlds(FileFormat::Csv);
 }
 
+#[test]
+fn no_query_over_lines_of_json_answers_anything_else_with_other_tenants_present() {
+    compare_worlds(FileFormat::Ndjson);
+}
+
 fn compare_worlds(format: FileFormat) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -9,3 +9,4 @@ mod limits;
 mod oracle;
 mod selects;
 mod sqls;
+mod values;

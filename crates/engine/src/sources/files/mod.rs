@@ -5,7 +5,10 @@
 //! partition columns from folder names.
 
 mod config;
+mod guess;
+mod lines;
 mod listing;
+mod ndjson;
 mod parquet;
 mod pinned;
 mod provider;

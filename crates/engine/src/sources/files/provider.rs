@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -16,7 +16,6 @@ use super::config::{Config, FileFormat, Root};
 use super::listing::{FILES_MAX, Found, Missing};
 use super::pinned::PinnedStore;
 use super::table::FileTable;
-use super::text::{SAMPLE_ROWS, declare};
 use crate::sources::{DiscoveredColumn, DiscoveredTable, Pinned, Source, Table};
 
 /// Memory for Parquet footers that are kept between runs. Bytes.
@@ -143,20 +142,13 @@ impl PinnedFiles {
         .with_internal(format!("table {table}")))
     }
 
-    async fn open(
-        &self,
-        object: &str,
-        table: &str,
-        declared: Option<&Object>,
-    ) -> Result<FileTable> {
+    async fn open(&self, object: &str, table: &str) -> Result<FileTable> {
         let found = self.found(object, table)?;
         let (schema, footers) = match found.format {
             FileFormat::Parquet => self.parquet(object, &found.files).await?,
             FileFormat::Csv => (self.csv(object, &found.files).await?, Vec::new()),
-            FileFormat::Ndjson => {
-                let guessed = self.json(object, &found.files).await?;
-                (Arc::new(declare(&guessed, declared, self.decimal_digits)), Vec::new())
-            }
+            // What is in the rows is told by all of them, or by a catalog.
+            FileFormat::Ndjson => (Arc::new(Schema::empty()), Vec::new()),
         };
         Ok(FileTable {
             url: self.url.clone(),
@@ -164,33 +156,30 @@ impl PinnedFiles {
             cache: Arc::clone(&self.footers),
             found: found.clone(),
             schema,
+            forms: Vec::new(),
             footers,
             decimal_digits: self.decimal_digits,
         })
     }
     async fn discovered(&self, name: &str) -> Result<DiscoveredTable> {
-        let table = self.open(name, name, None).await?;
-        let mut schema = Schema::clone(&table.schema);
-        if table.found.format == FileFormat::Csv
-            && let Some(first) = table.found.files.first()
-        {
-            schema = self.csv_guess(name, first, SAMPLE_ROWS).await?;
-        }
-        let text = table.found.format != FileFormat::Parquet;
-        let columns = schema.fields().iter().map(|field| DiscoveredColumn {
-            name: field.name().clone(),
-            column_type: field.data_type().to_string(),
-            field_type: match FieldType::of(field.data_type()) {
-                // Numbers written in digits are exact.
-                FieldType::Float if text => FieldType::Decimal,
-                other => other,
-            },
-            nullable: field.is_nullable(),
-        });
-        let rows = table.rows();
-        Ok(DiscoveredTable { name: name.to_owned(), columns: columns.collect(), rows })
+        let table = self.open(name, name).await?;
+        let columns = match table.found.format {
+            FileFormat::Csv => self.csv_columns(name, &table).await?,
+            FileFormat::Ndjson => self.json_columns(name, &table.found.files).await?,
+            FileFormat::Parquet => {
+                let column = |field: &Arc<Field>| DiscoveredColumn {
+                    name: field.name().clone(),
+                    column_type: field.data_type().to_string(),
+                    field_type: FieldType::of(field.data_type()),
+                    nullable: field.is_nullable(),
+                };
+                table.schema.fields().iter().map(column).collect()
+            }
+        };
+        Ok(DiscoveredTable { name: name.to_owned(), columns, rows: table.rows() })
     }
 }
+
 #[async_trait]
 impl Pinned for PinnedFiles {
     fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
@@ -198,7 +187,10 @@ impl Pinned for PinnedFiles {
     }
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
-        let table = self.open(&object.name, &object.table.table, Some(object)).await?;
+        let mut table = self.open(&object.name, &object.table.table).await?;
+        if table.found.format == FileFormat::Ndjson {
+            (table.schema, table.forms) = self.json(object, &table.found.files).await?;
+        }
         Ok(Arc::new(table))
     }
 }

@@ -9,8 +9,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{
-    CsvSource, FileGroup, FileScanConfigBuilder, FileSource as ScanSource, JsonSource,
-    ParquetSource,
+    CsvSource, FileGroup, FileScanConfigBuilder, FileSource as ScanSource, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
@@ -20,7 +19,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::config::FileFormat;
+use super::lines::Form;
 use super::listing::Found;
+use super::ndjson::NdjsonExec;
 use crate::barrier::Admission;
 use crate::sources::{ScanAsk, Table};
 
@@ -32,6 +33,8 @@ pub(super) struct FileTable {
     pub(super) cache: Arc<FileMetadataCache>,
     pub(super) found: Found,
     pub(super) schema: SchemaRef,
+    /// What becomes of the values of each column, where they are of JSON.
+    pub(super) forms: Vec<Form>,
     pub(super) footers: Vec<Arc<ParquetMetaData>>,
     pub(super) decimal_digits: u8,
 }
@@ -44,7 +47,8 @@ impl FileTable {
         })
     }
 
-    fn reader(&self, ask: &ScanAsk) -> Arc<dyn ScanSource> {
+    /// The reader of a format that comes with the query engine.
+    fn reader(&self, ask: &ScanAsk) -> Option<Arc<dyn ScanSource>> {
         let schema = Arc::clone(&self.schema);
         match self.found.format {
             FileFormat::Parquet => {
@@ -60,7 +64,7 @@ impl FileTable {
                 if let Some(pruning) = &ask.pruning {
                     reader = reader.with_predicate(Arc::clone(pruning));
                 }
-                Arc::new(reader)
+                Some(Arc::new(reader))
             }
             FileFormat::Csv => {
                 let options = CsvOptions {
@@ -68,9 +72,9 @@ impl FileTable {
                     newlines_in_values: Some(true),
                     ..CsvOptions::default()
                 };
-                Arc::new(CsvSource::new(schema).with_csv_options(options))
+                Some(Arc::new(CsvSource::new(schema).with_csv_options(options)))
             }
-            FileFormat::Ndjson => Arc::new(JsonSource::new(schema)),
+            FileFormat::Ndjson => None,
         }
     }
 }
@@ -114,9 +118,19 @@ impl Table for FileTable {
     }
 
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let Some(reader) = self.reader(ask) else {
+            return Ok(Arc::new(NdjsonExec::new(
+                Arc::clone(&self.store),
+                &self.found.files,
+                Arc::new(self.schema.project(&ask.columns)?),
+                ask.columns.iter().map(|&at| self.forms[at]).collect(),
+                ask.partitions,
+                ask.batch_rows,
+            )));
+        };
         let files = self.found.files.iter().filter(|file| file.size > 0);
         let group: FileGroup = files.cloned().map(PartitionedFile::from).collect();
-        let config = FileScanConfigBuilder::new(self.url.clone(), self.reader(ask))
+        let config = FileScanConfigBuilder::new(self.url.clone(), reader)
             .with_file_group(group)
             .with_projection_indices(Some(ask.columns.clone()))?
             .with_batch_size(Some(ask.batch_rows))

@@ -1,0 +1,189 @@
+//! Values as files hold them and as an export shows them: whole, or an error that names the field.
+
+use std::sync::Arc;
+
+use outhaul_exports::catalog::raw::{RawField, RawObject};
+use outhaul_exports::catalog::{Catalog, FieldType};
+use outhaul_exports::ports::{Engine as _, RunLimits};
+use outhaul_exports::principal::TenantScope;
+use outhaul_exports::query::Query;
+use outhaul_exports::testing::sample;
+use outhaul_exports::{Error, Result};
+use tempfile::TempDir;
+
+use super::kit::{Answer, collect, refused, select};
+use crate::sources::SourceConfig;
+use crate::{DataFusionEngine, OwnSource};
+
+/// A folder of files, and a catalog with one object `T` over the file `t` in it.
+struct Folder {
+    dir: TempDir,
+    fields: Vec<(&'static str, FieldType)>,
+}
+
+impl Folder {
+    fn of(fields: &[(&'static str, FieldType)], files: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).expect("it is written");
+        }
+        Self { dir, fields: fields.to_vec() }
+    }
+
+    fn source(&self) -> SourceConfig {
+        let url = self.dir.path().display().to_string();
+        let config = serde_json::json!({ "kind": "files", "name": "main", "url": url });
+        serde_json::from_value(config).expect("a source")
+    }
+
+    fn limits(&self) -> RunLimits {
+        RunLimits {
+            memory_bytes: 64 << 20,
+            spill_bytes: 0,
+            spill_dir: self.dir.path().to_owned(),
+            threads: 2,
+        }
+    }
+
+    fn catalog(&self) -> Catalog {
+        let field = |(name, field_type): &(&str, FieldType)| RawField {
+            name: (*name).to_owned(),
+            column: None,
+            label: None,
+            field_type: *field_type,
+            nullable: true,
+            optional: false,
+            sensitive: false,
+            file: false,
+            currency_field: None,
+            values: Vec::new(),
+        };
+        let object = RawObject {
+            name: "T".into(),
+            plural: None,
+            label: None,
+            source: "main".into(),
+            table: Some("t".into()),
+            key: vec![self.fields[0].0.to_owned()],
+            tenant_column: "tenant".into(),
+            created: None,
+            updated: None,
+            deleted_column: None,
+            entity_column: None,
+            org_column: None,
+            fields: self.fields.iter().map(field).collect(),
+            relations: Vec::new(),
+        };
+        Catalog::check(vec![object]).expect("a sound catalog")
+    }
+
+    /// The rows of tenant `ta`, all fields.
+    async fn rows(&self) -> Result<Answer> {
+        let engine = DataFusionEngine::new(Arc::new(self.catalog()), vec![self.source()])?;
+        let scope = TenantScope::of(&sample::tenant("ta"));
+        let snapshot = engine.begin(&scope, &self.limits()).await?;
+        let names: Vec<_> = self.fields.iter().map(|(name, _)| *name).collect();
+        let query = Query::Select(Box::new(select("T", &names)));
+        collect(snapshot.as_ref(), &query).await
+    }
+
+    /// The rows of a table as its owner sees them, without a catalog.
+    async fn own(&self, table: &str) -> Result<Answer> {
+        let own = OwnSource::open(&self.source()).await?;
+        let object = own.catalog.require(table)?;
+        let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
+        let query = Query::Select(Box::new(select(table, &names)));
+        let snapshot = own.engine.begin(&own.scope, &self.limits()).await?;
+        collect(snapshot.as_ref(), &query).await
+    }
+}
+
+fn told(error: &Error, secret: &str) {
+    assert!(error.to_string().contains("field a"), "{}", error.chain());
+    assert!(!error.chain().contains(secret), "no value is told: {}", error.chain());
+}
+
+#[tokio::test]
+async fn lines_of_json_are_read_as_the_catalog_says() {
+    use FieldType as F;
+    for (field, value, shown) in [
+        (F::Text, r#""x \u00e9""#, Some("x é")),
+        (F::Text, "1.50", Some("1.50")),
+        (F::Text, "true", Some("true")),
+        (F::Text, r#"{"k": [1]}"#, Some(r#"{"k": [1]}"#)),
+        (F::Text, "null", Some("NULL")),
+        (F::Integer, "7", Some("7")),
+        (F::Integer, "7.0", Some("7")),
+        (F::Integer, "1.9", None),
+        (F::Integer, r#""7""#, Some("7")),
+        (F::Integer, r#"{"k": 1}"#, None),
+        (F::Decimal, "2.5", Some("2.500000")),
+        (F::Decimal, "25e-1", Some("2.500000")),
+        (F::Decimal, "2.9999999", None),
+        (F::Float, "1e300", Some("1e300")),
+        (F::Boolean, "false", Some("false")),
+        (F::Boolean, "[]", None),
+        (F::Date, r#""2024-02-29""#, Some("2024-02-29")),
+        (F::Date, r#""2024-02-29T10:00:00""#, None),
+        (F::Timestamp, r#""2024-02-29T10:00:00Z""#, Some("2024-02-29T10:00:00Z")),
+        (F::Timestamp, r#""2024-02-29T10:00:00.123456789Z""#, None),
+        (F::Timestamp, "1709200800", None),
+        (F::Json, r#"{"k": "x",  "n": null}"#, Some(r#"{"k": "x",  "n": null}"#)),
+        (F::Json, r#""x""#, Some(r#""x""#)),
+        (F::Json, "null", Some("NULL")),
+    ] {
+        let foreign = r#"{"tenant":"tb","a":{"SECRET":[1]}}"#;
+        let text = format!("{foreign}\n\n{{\"tenant\":\"ta\",\"a\":{value}}}\r\n{foreign}");
+        let folder = Folder::of(&[("a", field)], &[("t.ndjson", &text)]);
+        match (folder.rows().await, shown) {
+            (Ok(answer), Some(shown)) => assert_eq!(answer.column(0), [shown], "{value}"),
+            (Err(error), None) => told(&error, value.trim_matches('"')),
+            (result, _) => panic!("{field:?} {value}: {result:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_that_come_late_are_found() {
+    use FieldType as F;
+    let mut text = String::new();
+    for _ in 0..1_500 {
+        text.push_str("{\"tenant\":\"ta\",\"a\":{\"k\":1}}\n");
+    }
+    text.push_str("{\"tenant\":\"ta\",\"a\":{\"k\":1,\"late\":2},\"b\":\"here\"}\n");
+    let folder = Folder::of(&[("a", F::Json), ("b", F::Text)], &[("t.ndjson", &text)]);
+    let answer = folder.rows().await.expect("rows");
+    assert_eq!(answer.rows.len(), 1_501);
+    assert_eq!(answer.rows[1_500], [r#"{"k":1,"late":2}"#, "here"]);
+    // Without a catalog, too.
+    let answer = folder.own("t").await.expect("rows");
+    assert_eq!(answer.labels, ["tenant", "a", "b"]);
+    assert_eq!(answer.rows[1_500], ["ta", r#"{"k":1,"late":2}"#, "here"]);
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_json_is_damage_and_is_not_repeated() {
+    let text = "{\"tenant\":\"ta\",\"a\":1}\n{\"tenant\":\"tb\",\"a\":\"SECRET\n";
+    let folder = Folder::of(&[("a", FieldType::Integer)], &[("t.ndjson", text)]);
+    let error = refused(folder.rows().await);
+    assert!(error.to_string().contains("object T"), "{}", error.chain());
+    assert!(error.chain().contains("byte 22"), "{}", error.chain());
+    assert!(!error.chain().contains("SECRET"), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn text_files_without_a_catalog_keep_what_they_say() {
+    let mut late = String::from("zip,n\n");
+    for n in 1..2_000 {
+        late.push_str(&format!("{n},{n}\n"));
+    }
+    late.push_str("01234,-5\n");
+    let folder = Folder::of(&[], &[("zips.csv", "zip\n01234\n"), ("late.csv", &late)]);
+    assert_eq!(folder.own("zips").await.expect("rows").column(0), ["01234"]);
+    let answer = folder.own("late").await.expect("rows");
+    assert_eq!(answer.rows.last().expect("rows"), &["01234", "-5"]);
+    let own = OwnSource::open(&folder.source()).await.expect("it opens");
+    let late = own.catalog.require("late").expect("a table");
+    let types: Vec<_> = late.fields.iter().map(|field| field.field_type).collect();
+    assert_eq!(types, [FieldType::Text, FieldType::Integer]);
+}
