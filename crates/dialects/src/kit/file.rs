@@ -2,9 +2,8 @@
 //! on after a break and to prove that it has the right bytes.
 //!
 //! Decisions:
-//! * One range is served. Several in one request, or several `Range` headers, are refused with
-//!   416; a range in an unknown unit or in no valid form is ignored, as RFC 9110, 14.2 says, and
-//!   the whole file comes.
+//! * One range is served. Several in one request, several `Range` headers, a range in an unknown
+//!   unit and one in no valid form are passed over, as RFC 9110, 14.2 allows: the whole file comes.
 //! * `Range` counts for GET only. HEAD answers what GET would without it, and no length where GET
 //!   would send none because the file is compressed on its way.
 //! * The entity tag is strong and is the SHA-256 of the bytes, so `If-Range` is safe across
@@ -46,7 +45,7 @@ pub enum Coding {
 /// Why a file is not sent; the dialect puts it into its own shape.
 #[derive(Debug)]
 pub enum FileError {
-    /// The range holds no byte of the file, or several were asked for (416).
+    /// The range holds no byte of the file (416).
     RangeNotSatisfiable {
         /// Length of the file in bytes.
         length: u64,

@@ -71,7 +71,9 @@ impl std::fmt::Debug for Authorization<'_> {
 /// credentials that do not decode. A dialect answers all of them as a missing credential.
 pub fn authorization(headers: &HeaderMap) -> Result<Option<Authorization<'_>>, HeaderError> {
     let malformed = || HeaderError::Malformed(header::AUTHORIZATION);
-    let Some(text) = single(headers, &header::AUTHORIZATION)? else { return Ok(None) };
+    // Clients that fill in templates send an empty one where they mean none.
+    let text = single(headers, &header::AUTHORIZATION)?.filter(|text| !text.trim().is_empty());
+    let Some(text) = text else { return Ok(None) };
     if text.len() > AUTHORIZATION_BYTES_MAX {
         return Err(malformed());
     }
@@ -135,13 +137,17 @@ pub fn expect_json(headers: &HeaderMap) -> Result<(), MediaError> {
     }
     for parameter in parts {
         let Some((name, value)) = parameter.split_once('=') else { continue };
-        let value = value.trim().trim_matches('"');
-        let known = value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8");
-        if name.trim().eq_ignore_ascii_case("charset") && !known {
+        if name.trim().eq_ignore_ascii_case("charset") && !is_utf8(value) {
             return Err(MediaError::Charset);
         }
     }
     Ok(())
+}
+
+/// Whether a `charset` parameter names UTF-8, or ASCII, which is a part of it.
+pub fn is_utf8(charset: &str) -> bool {
+    let charset = charset.trim().trim_matches('"');
+    ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
@@ -174,7 +180,8 @@ mod tests {
             // joe:a:b
             (&[b"basic am9lOmE6Yg=="], Ok(Some(basic("joe", "a:b")))),
             (&[b"Basic Og=="], Ok(Some(basic("", "")))),
-            (&[b""], malformed.clone()),
+            (&[b""], Ok(None)),
+            (&[b" "], Ok(None)),
             (&[b"Bearer"], malformed.clone()),
             (&[b"Bearer "], malformed.clone()),
             (&[b"Bearer a b"], malformed.clone()),
@@ -202,6 +209,7 @@ mod tests {
             ("application/json", Ok(())),
             ("APPLICATION/JSON; charset=\"UTF-8\"", Ok(())),
             ("application/problem+json;charset=utf8", Ok(())),
+            ("application/json; charset=US-ASCII", Ok(())),
             ("application/json; charset=latin1", Err(MediaError::Charset)),
             ("text/plain", typed.clone()),
             ("multipart/form-data; boundary=x", typed.clone()),

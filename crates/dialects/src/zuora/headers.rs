@@ -39,15 +39,22 @@ impl From<HeaderError> for Refusal {
     }
 }
 
+/// The value of a header that may stand once; clients that fill in templates send empty ones where
+/// they mean none.
+fn given<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    Ok(single(headers, name)?.filter(|text| !text.trim().is_empty()))
+}
+
 /// The client's own id of the request, which is answered as it came.
 ///
 /// # Errors
-/// `Malformed` when it stands twice, is empty or too long, or holds a character that Zuora
+/// `Malformed` when it stands twice, is too long, or holds a character that Zuora
 /// excludes. It is not answered then.
 pub fn track_id(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
-    let Some(text) = single(headers, &TRACK_ID)? else { return Ok(None) };
-    let fits = (1..=TRACK_ID_CHARS_MAX).contains(&text.len());
-    if !fits || text.bytes().any(|b| matches!(b, b':' | b';' | b'"' | b'\'')) {
+    let Some(text) = given(headers, &TRACK_ID)? else { return Ok(None) };
+    if text.len() > TRACK_ID_CHARS_MAX
+        || text.bytes().any(|b| matches!(b, b':' | b';' | b'"' | b'\''))
+    {
         let text = "Zuora-Track-Id: send 1 to 64 ASCII characters, none of them : ; \" or '";
         return Err(Refusal::new(Trouble::Malformed, text));
     }
@@ -63,7 +70,7 @@ pub fn narrow(who: &mut Principal, tenant: &Tenant, headers: &HeaderMap) -> Resu
     if tenant.entities.is_empty() {
         return Ok(());
     }
-    let Some(text) = single(headers, &ENTITY_IDS)? else { return Ok(()) };
+    let Some(text) = given(headers, &ENTITY_IDS)? else { return Ok(()) };
     let named: Vec<&str> = text.split(',').map(str::trim).collect();
     if named.len() > ENTITIES_MAX {
         let text = format!("Zuora-Entity-Ids: {} entities, at most {ENTITIES_MAX}", named.len());
@@ -97,7 +104,7 @@ fn same_entity(a: &str, b: &str) -> bool {
 /// # Errors
 /// `Invalid` for a version that is no number.
 pub fn literal_zone(headers: &HeaderMap, tenant: &Tenant) -> Result<Tz, Refusal> {
-    let Some(text) = single(headers, &WSDL_VERSION)? else { return Ok(tenant.zone) };
+    let Some(text) = given(headers, &WSDL_VERSION)? else { return Ok(tenant.zone) };
     let (major, minor) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
     let number = |text: &str| {
         let digits = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
@@ -175,13 +182,14 @@ mod tests {
             let found = track_id(&map(&TRACK_ID, &[value])).map_err(|r| r.message);
             assert_eq!(found.map(|v| v.map(|v| v.as_bytes().to_vec())), Ok(Some(value.to_vec())));
         }
-        let bad: [&[u8]; 8] =
-            [b"", &long, b"a:b", b"a;b", b"a\"b", b"a'b", "\u{e9}".as_bytes(), b"a\tb:"];
+        let bad: [&[u8]; 7] =
+            [&long, b"a:b", b"a;b", b"a\"b", b"a'b", "\u{e9}".as_bytes(), b"a\tb:"];
         for value in bad {
             assert!(track_id(&map(&TRACK_ID, &[value])).is_err(), "{value:?}");
         }
         assert!(track_id(&map(&TRACK_ID, &[b"a", b"a"])).is_err());
         assert!(track_id(&HeaderMap::new()).is_ok_and(|id| id.is_none()));
+        assert!(track_id(&map(&TRACK_ID, &[b""])).is_ok_and(|id| id.is_none()));
     }
 
     #[test]
@@ -196,10 +204,11 @@ mod tests {
         assert_eq!(narrowed(&tenant, &[b"whatever"]), Ok(None));
         tenant.entities = vec!["e-1".into(), "e-2".into()];
         assert_eq!(narrowed(&tenant, &[]), Ok(None));
+        assert_eq!(narrowed(&tenant, &[b""]), Ok(None));
         assert_eq!(narrowed(&tenant, &[b"E1"]), Ok(Some("e-1".into())));
         assert_eq!(narrowed(&tenant, &[b"e-2, e-1,e-2"]), Ok(Some("e-2|e-1".into())));
-        let bad: [&[&[u8]]; 6] =
-            [&[b"e-3"], &[b"e-1,e-3"], &[b""], &[b"e-1,"], &[b"e-1", b"e-2"], &[many.as_bytes()]];
+        let bad: [&[&[u8]]; 5] =
+            [&[b"e-3"], &[b"e-1,e-3"], &[b"e-1,"], &[b"e-1", b"e-2"], &[many.as_bytes()]];
         for values in bad {
             assert!(narrowed(&tenant, values).is_err(), "{values:?}");
         }
@@ -218,7 +227,7 @@ mod tests {
             (b"69", Some("Europe/Paris")),
             (b"68.0", Some("America/Los_Angeles")),
             (b"x", None),
-            (b"", None),
+            (b"", Some("Europe/Paris")),
             (b"+91", None),
             (b"91.", None),
         ];

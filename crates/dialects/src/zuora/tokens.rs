@@ -1,7 +1,7 @@
 //! `POST /oauth/token`: a client id and secret become an access token.
 //!
 //! The pair comes in the form (Zuora documentation, "Create an OAuth token") or as HTTP Basic with
-//! only the grant type in the form, as oauthlib sends it. A bearer token on this call is passed
+//! only the grant type in the form, as oauthlib sends it, or in both if they agree. A bearer token on this call is passed
 //! over: generated clients send one. What is wrong with the form is a 400 that says so; a wrong
 //! pair is one 401, whichever half is wrong.
 
@@ -102,8 +102,8 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Pair, Refusal> {
     let (id, secret) = (field("client_id")?, field("client_secret")?);
     match authorization(headers) {
         Ok(Some(Authorization::Basic { user, password })) => {
-            if secret.is_some() || id.is_some_and(|id| id != user) {
-                let text = "Send the client id and secret either in the form or as HTTP Basic";
+            if secret.is_some_and(|secret| secret != password) || id.is_some_and(|id| id != user) {
+                let text = "The form and HTTP Basic name different client ids or secrets: send one";
                 return Err(malformed(text));
             }
             Ok(Pair { id: user, secret: password })

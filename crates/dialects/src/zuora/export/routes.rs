@@ -19,7 +19,7 @@ use super::ID;
 use super::request::{self, Context, Flags};
 use super::response::{Fields, record};
 use crate::kit::body::{self, BodyError};
-use crate::kit::headers::{idempotency_key, single};
+use crate::kit::headers::{idempotency_key, is_utf8, single};
 use crate::kit::query::pairs;
 use crate::zuora::errors::{Refusal, Trouble, json_answer};
 use crate::zuora::headers::{literal_zone, meaning};
@@ -132,9 +132,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     for parameter in parts {
         let Some((name, value)) = parameter.split_once('=') else { continue };
-        let value = value.trim().trim_matches('"');
-        let utf8 = value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8");
-        if name.trim().eq_ignore_ascii_case("charset") && !utf8 {
+        if name.trim().eq_ignore_ascii_case("charset") && !is_utf8(value) {
             return refused("Send the body in UTF-8");
         }
     }
