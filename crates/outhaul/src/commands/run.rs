@@ -118,7 +118,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         false => progress::rows(rows.estimated_rows),
     };
     let entry = Entry {
-        name: entry_name(&options, pipeline.format.extension())?,
+        name: entry_name(&options, pipeline.format.extension()),
         schema: rows.schema.clone(),
         sealing: None,
     };
@@ -183,7 +183,12 @@ async fn export(
 fn say(report: &Report, took: std::time::Duration) {
     for entry in &report.entries {
         for warning in &entry.warnings {
-            eprintln!("warning: {} ({} times)", warning.kind.sentence(), warning.count);
+            let column = match warning.column.as_str() {
+                "" => String::new(),
+                column => format!("column {column}: "),
+            };
+            let sentence = warning.kind.sentence();
+            eprintln!("warning: {column}{sentence} ({} times)", warning.count);
         }
     }
     let seconds = took.as_secs_f64();
@@ -254,13 +259,13 @@ fn query(options: &Options, catalog: &Catalog) -> anyhow::Result<Query> {
     Ok(Query::Select(Box::new(select)))
 }
 
-/// The file's name inside an archive: that of the output without the packing's ending.
-fn entry_name(options: &Options, extension: &str) -> anyhow::Result<EntryName> {
+/// The file's name inside an archive: made of the output's without its endings, by the rule that
+/// makes names of labels.
+fn entry_name(options: &Options, extension: &str) -> EntryName {
     let named = Path::new(&options.output).file_name().map(|name| name.to_string_lossy());
     let named = named.filter(|_| options.output != "-");
     let stem = named.as_deref().map_or("export", |name| name.split('.').next().unwrap_or(name));
-    let stem = if stem.is_empty() { "export" } else { stem };
-    Ok(EntryName::new(&format!("{stem}.{extension}"))?)
+    EntryName::from_label(stem, extension)
 }
 
 /// Where the bytes go.
