@@ -54,6 +54,9 @@ const SENSITIVE: [&str; 12] = [
     "taxid",
 ];
 
+/// Why the type of a field of a text file must be looked at.
+const GUESSED_TYPE: &str = "its type was guessed from the values that are there now";
+
 /// Objects for tables of the source `source`. `tenant_column` is what the operator said.
 pub fn guess(source: &str, tables: &[DiscoveredTable], tenant_column: Option<&str>) -> Vec<Draft> {
     let names = object_names(tables);
@@ -120,6 +123,10 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
         reviews: Vec::new(),
     };
     mark_guesses(&mut draft, tenant.is_some(), tenant_column.is_some(), sure);
+    if is_text(table) {
+        mark_types(&mut draft);
+    }
+    mark_sensitive(&mut draft);
     draft
 }
 
@@ -138,16 +145,31 @@ fn mark_guesses(draft: &mut Draft, told: bool, found: bool, key_is_sure: bool) {
     if draft.object.deleted_column.is_some() {
         draft.review("deleted_column", "guessed from its name; rows it marks are left out");
     }
-    let sensitive: Vec<_> = draft
-        .object
-        .fields
-        .iter()
-        .filter(|field| field.sensitive)
-        .map(|f| f.name.clone())
-        .collect();
-    for name in sensitive {
-        draft.review(format!("fields.{name}"), "looks sensitive, so it is masked");
+}
+
+/// Whether a table's files are text, which has no types of its own: only formats that have them
+/// also tell their rows without being read.
+fn is_text(table: &DiscoveredTable) -> bool {
+    table.rows.is_none()
+}
+
+/// Types of a text file. What was taken for text is, so nothing is lost by a wrong guess.
+fn mark_types(draft: &mut Draft) {
+    let guessed = draft.object.fields.iter().filter(|field| field.field_type != FieldType::Text);
+    for key in guessed.map(key_of).collect::<Vec<_>>() {
+        draft.review(key, GUESSED_TYPE);
     }
+}
+
+fn mark_sensitive(draft: &mut Draft) {
+    let sensitive = draft.object.fields.iter().filter(|field| field.sensitive);
+    for key in sensitive.map(key_of).collect::<Vec<_>>() {
+        draft.review(key, "looks sensitive, so it is masked");
+    }
+}
+
+fn key_of(field: &RawField) -> String {
+    format!("fields.{}", field.name)
 }
 
 fn field(column: &DiscoveredColumn, taken: &mut HashSet<String>) -> RawField {
@@ -295,7 +317,30 @@ mod tests {
             field_type: *field_type,
             nullable: !name.eq_ignore_ascii_case("id"),
         });
-        DiscoveredTable { name: name.to_owned(), columns: columns.collect(), rows: None }
+        DiscoveredTable { name: name.to_owned(), columns: columns.collect(), rows: Some(1) }
+    }
+
+    #[test]
+    fn types_that_are_guessed_from_text_are_marked() {
+        let columns = [
+            ("id", FieldType::Integer),
+            ("name", FieldType::Text),
+            ("total", FieldType::Decimal),
+            ("tax_id", FieldType::Integer),
+        ];
+        let columns = table("orders", &columns);
+        let of_text = DiscoveredTable { rows: None, ..columns.clone() };
+        let [own, guessed] = [columns, of_text].map(|table| guess("main", &[table], Some("name")));
+        let whys = |draft: &Draft| {
+            ["fields.id", "fields.total", "fields.tax_id"]
+                .map(|key| draft.why(key).unwrap_or_default().to_owned())
+        };
+        let sensitive = "looks sensitive, so it is masked";
+        assert_eq!(whys(&own[0]), ["", "", sensitive]);
+        let both = format!("{GUESSED_TYPE}; {sensitive}");
+        assert_eq!(whys(&guessed[0]), [GUESSED_TYPE, GUESSED_TYPE, &both]);
+        let told = guess("main", &[table("x", &[("id", FieldType::Text)])], Some("id"));
+        assert!(told[0].reviews.iter().all(|(key, _)| key != "fields.id"), "text is text");
     }
 
     #[test]

@@ -25,8 +25,12 @@ impl Draft {
         Self { object, reviews: Vec::new() }
     }
 
-    fn review(&mut self, key: impl Into<String>, why: impl Into<String>) {
-        self.reviews.push((key.into(), why.into()));
+    fn review(&mut self, key: impl Into<String>, why: &str) {
+        let key = key.into();
+        match self.reviews.iter_mut().find(|(marked, _)| *marked == key) {
+            Some((_, known)) => *known = format!("{known}; {why}"),
+            None => self.reviews.push((key, why.to_owned())),
+        }
     }
 
     /// Why that key must be looked at.
