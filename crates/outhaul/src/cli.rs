@@ -29,8 +29,7 @@ pub enum Command {
     /// Export straight from files to a file or standard output, without a server.
     Run(run::Options),
     /// List, create, watch, fetch and cancel exports on a server.
-    #[command(subcommand)]
-    Exports(exports::Command),
+    Exports(exports::Options),
     /// Check a downloaded file against its export's manifest.
     Verify(verify::Options),
     /// Create, list and revoke credentials.

@@ -55,7 +55,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(options) => commands::serve::run(options).await,
         Command::Worker(options) => commands::worker::run(options).await,
         Command::Run(options) => commands::run::run(options).await,
-        Command::Exports(command) => commands::exports::run(command).await,
+        Command::Exports(options) => commands::exports::run(options).await,
         Command::Verify(options) => commands::verify::run(options),
         Command::Keys(command) => commands::keys::run(command).await,
         Command::Catalog(command) => commands::catalog::run(command).await,

@@ -7,9 +7,9 @@ use clap::{ArgGroup, Args};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Server, pull, watch};
+use super::{pull, watch};
 use crate::cli::{Output, Pack};
-use crate::client::{completed, text};
+use crate::client::{Client, completed, text};
 use crate::exit::{Code, Exit};
 
 /// Its options.
@@ -65,9 +65,6 @@ pub struct Options {
     /// Wait, and download: to this file, or for several queries into this folder.
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Which server.
-    #[command(flatten)]
-    server: Server,
     /// How to print.
     #[command(flatten)]
     print: Output,
@@ -77,8 +74,7 @@ pub struct Options {
 ///
 /// # Errors
 /// When the server cannot be reached or refuses, or the export fails.
-pub async fn run(options: Options) -> anyhow::Result<()> {
-    let client = options.server.client()?;
+pub async fn run(client: &Client, options: Options) -> anyhow::Result<()> {
     let mut request = client.request(Method::POST, "/exports").json(&body(&options)?);
     if let Some(key) = &options.idempotency_key {
         request = request.header("Idempotency-Key", key);
@@ -95,7 +91,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     if !options.print.json {
         eprintln!("export {id}");
     }
-    let ended = watch(&client, &id).await?;
+    let ended = watch(client, &id).await?;
     if options.print.json {
         println!("{ended:#}");
     } else {
@@ -103,7 +99,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     let ended = completed(ended)?;
     match &options.output {
-        Some(output) => pull::fetch(&client, &ended, Some(output), None, options.print).await,
+        Some(output) => pull::fetch(client, &ended, Some(output), None, options.print).await,
         None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 mod create;
 mod pull;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -16,9 +16,20 @@ use crate::config::size::human;
 use crate::exit::{Code, Exit};
 use crate::progress;
 
+/// Its options.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Which server.
+    #[command(flatten)]
+    server: Server,
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// List exports, the newest first.
     #[command(
         after_help = "Examples:\n  outhaul exports list\n  outhaul exports list --state failed,cancelled --json"
@@ -33,9 +44,6 @@ pub enum Command {
         /// The most exports.
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// Which server.
-        #[command(flatten)]
-        server: Server,
         /// How to print.
         #[command(flatten)]
         output: Output,
@@ -46,9 +54,6 @@ pub enum Command {
     Watch {
         /// Its id.
         id: String,
-        /// Which server.
-        #[command(flatten)]
-        server: Server,
         /// How to print.
         #[command(flatten)]
         output: Output,
@@ -60,48 +65,58 @@ pub enum Command {
     Cancel {
         /// Its id.
         id: String,
-        /// Which server.
-        #[command(flatten)]
-        server: Server,
         /// How to print.
         #[command(flatten)]
         output: Output,
     },
 }
 
-/// Which server, and who asks.
+/// Which server, and who asks: before or behind the subcommand.
 #[derive(Debug, Clone, Args)]
-pub struct Server {
+struct Server {
     /// The server's address.
-    #[arg(long, env = "OUTHAUL_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "OUTHAUL_SERVER", default_value = "http://127.0.0.1:8080")]
     server: String,
     /// An API key of the native API.
-    #[arg(long, env = "OUTHAUL_API_KEY", hide_env_values = true)]
+    #[arg(long, global = true, env = "OUTHAUL_API_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Take address and key from a running demo: the file demo.json that it wrote.
-    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    #[arg(long, global = true, value_name = "FILE")]
     demo: Option<PathBuf>,
-    /// The demo's tenant.
-    #[arg(long, value_name = "TENANT", default_value = "acme", requires = "demo")]
-    demo_tenant: String,
+    /// The demo's tenant: acme when absent.
+    #[arg(long, global = true, value_name = "TENANT")]
+    demo_tenant: Option<String>,
 }
 
 impl Server {
+    // What contradicts is found here, because clap looks at options before and behind the
+    // subcommand apart.
     fn client(&self) -> anyhow::Result<Client> {
-        if let Some(file) = &self.demo {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
-            let demo: Value = serde_json::from_str(&text)
-                .with_context(|| format!("{} is not JSON", file.display()))?;
-            let key = &demo["tenants"][&self.demo_tenant]["native"]["api_key"];
-            let key = key.as_str().context("the demo has no such tenant: acme or globex")?;
-            return Client::new(self::text(&demo, "base_url")?, key);
+        let usage = |text: &str| Err(Exit::new(Code::Usage, text).into());
+        match (&self.demo, &self.key) {
+            (Some(_), Some(_)) => {
+                usage("--demo brings its own key: leave out --key, and unset OUTHAUL_API_KEY")
+            }
+            (Some(file), None) => self.demo_client(file),
+            (None, _) if self.demo_tenant.is_some() => {
+                usage("--demo-tenant needs --demo, the file demo.json of a running demo")
+            }
+            (None, Some(key)) => Client::new(&self.server, key),
+            (None, None) => usage(
+                "who asks? give an API key with --key, or in the environment as OUTHAUL_API_KEY; `outhaul keys create` makes one",
+            ),
         }
-        let missing = || {
-            let text = "who asks? give an API key with --key, or in the environment as OUTHAUL_API_KEY; `outhaul keys create` makes one";
-            Exit::new(Code::Usage, text)
-        };
-        Client::new(&self.server, self.key.as_deref().ok_or_else(missing)?)
+    }
+
+    fn demo_client(&self, file: &Path) -> anyhow::Result<Client> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let demo: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not JSON", file.display()))?;
+        let tenant = self.demo_tenant.as_deref().unwrap_or("acme");
+        let key = &demo["tenants"][tenant]["native"]["api_key"];
+        let key = key.as_str().context("the demo has no such tenant: acme or globex")?;
+        Client::new(self::text(&demo, "base_url")?, key)
     }
 }
 
@@ -109,14 +124,15 @@ impl Server {
 ///
 /// # Errors
 /// When the server cannot be reached or refuses, or the export fails.
-pub async fn run(command: Command) -> anyhow::Result<()> {
-    match command {
-        Command::List { state, label, limit, server, output } => {
-            list(&server.client()?, &state, label.as_deref(), limit, output).await
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let client = options.server.client()?;
+    match options.command {
+        Command::List { state, label, limit, output } => {
+            list(&client, &state, label.as_deref(), limit, output).await
         }
-        Command::Create(options) => create::run(*options).await,
-        Command::Watch { id, server, output } => {
-            let export = watch(&server.client()?, &id).await?;
+        Command::Create(options) => create::run(&client, *options).await,
+        Command::Watch { id, output } => {
+            let export = watch(&client, &id).await?;
             if output.json {
                 println!("{export:#}");
             } else {
@@ -124,9 +140,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             }
             completed(export).map(drop)
         }
-        Command::Pull(options) => pull::run(options).await,
-        Command::Cancel { id, server, output } => {
-            let client = server.client()?;
+        Command::Pull(options) => pull::run(&client, options).await,
+        Command::Cancel { id, output } => {
             let path = format!("/exports/{id}/cancel");
             let export = client.json(client.request(Method::POST, &path)).await?;
             if output.json {

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Server, watch};
+use super::watch;
 use crate::cli::Output;
 use crate::client::{Client, Target, completed, download, text};
 use crate::config::size::human;
@@ -26,9 +26,6 @@ pub struct Options {
     /// Save the manifest here too, for `outhaul verify`.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// Which server.
-    #[command(flatten)]
-    server: Server,
     /// How to print.
     #[command(flatten)]
     print: Output,
@@ -38,11 +35,10 @@ pub struct Options {
 ///
 /// # Errors
 /// When the server cannot be reached or refuses, the export failed, or a file is not whole.
-pub async fn run(options: Options) -> anyhow::Result<()> {
-    let client = options.server.client()?;
-    let export = completed(watch(&client, &options.id).await?)?;
+pub async fn run(client: &Client, options: Options) -> anyhow::Result<()> {
+    let export = completed(watch(client, &options.id).await?)?;
     let manifest = options.manifest.as_deref();
-    fetch(&client, &export, options.output.as_deref(), manifest, options.print).await
+    fetch(client, &export, options.output.as_deref(), manifest, options.print).await
 }
 
 /// Downloads all files of a completed export.
