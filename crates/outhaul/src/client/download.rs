@@ -4,21 +4,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::{Client, text};
+use super::{Client, PAUSE, TRIES, text};
 use crate::commands::verify::digest;
 use crate::exit::{Code, Exit};
-
-/// Times that a broken download is taken up again without a byte of progress in between.
-const TRIES: u32 = 5;
-/// The pause before it.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// What is downloaded, and where to.
 pub struct Target {

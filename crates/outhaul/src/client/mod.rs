@@ -18,6 +18,11 @@ const PREFIX: &str = "/api/v1";
 /// How long a connection may take to be made, and how long an answer's bytes may pause.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Times in a row that a server may give no answer, or no byte of a file, before it is left.
+const TRIES: u32 = 5;
+/// The pause before it is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// A server and somebody who may ask it.
 pub struct Client {
     http: reqwest::Client,
@@ -80,7 +85,9 @@ impl Client {
     /// As [`Client::send`].
     pub async fn json(&self, request: RequestBuilder) -> anyhow::Result<Value> {
         let response = self.send(request).await?;
-        response.json().await.context("the server's answer is not JSON; is it an Outhaul server?")
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body)
+            .context("the server's answer is not JSON; is it an Outhaul server?")
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
@@ -108,18 +115,34 @@ async fn refusal(response: Response) -> anyhow::Error {
     Exit::new(Code::Refused, text).into()
 }
 
-/// The export `id`, once it is in a final state. `seen` is told of every look at it.
+/// The export `id`, once it is in a final state. `seen` is told of every look at it. A server that
+/// starts again, or a connection that breaks, does not end the wait.
 ///
 /// # Errors
-/// As [`Client::send`].
+/// As [`Client::send`]; `Unreachable` when nobody answers several times in a row.
 pub async fn wait(
     client: &Client,
     id: &str,
     mut seen: impl FnMut(&Value),
 ) -> anyhow::Result<Value> {
     let mut pause = Duration::from_millis(100);
+    let mut unanswered = 0;
     loop {
-        let export = client.get(&format!("/exports/{id}")).await?;
+        let export = match client.get(&format!("/exports/{id}")).await {
+            Ok(export) => export,
+            Err(error) if crate::exit::code_of(&error) == Code::Unreachable => {
+                unanswered += 1;
+                if unanswered >= TRIES {
+                    return Err(error.context(format!(
+                        "nobody answers any more; `outhaul exports watch {id}` waits again"
+                    )));
+                }
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        unanswered = 0;
         seen(&export);
         let state = export["state"].as_str().context("the export has no state")?;
         if !matches!(state, "queued" | "running") {

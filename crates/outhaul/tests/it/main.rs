@@ -1,5 +1,6 @@
 //! The built program, as a person at a terminal meets it.
 
+mod client;
 mod demo;
 mod files;
 mod program;
