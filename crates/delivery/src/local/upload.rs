@@ -10,6 +10,7 @@ use bytes::Bytes;
 use outhaul_exports::ports::{Upload, Written};
 use outhaul_exports::{Error, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -158,14 +159,10 @@ impl Part {
         let synced = self.flush().and_then(|()| self.file()?.sync_all());
         synced.map_err(|cause| failed(&self.root, "sync an artifact", cause))?;
         self.file = None;
-        let named = renameat_with(CWD, &self.part, CWD, &self.path, RenameFlags::NOREPLACE);
-        match named {
-            Err(rustix::io::Errno::EXIST) => {
-                return Err(error::exists(&self.path.display().to_string()));
-            }
-            Err(cause) => return Err(failed(&self.root, "name an artifact", cause.into())),
-            Ok(()) => {}
-        }
+        name(&self.part, &self.path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AlreadyExists => error::exists(&self.path.display().to_string()),
+            _ => failed(&self.root, "name an artifact", cause),
+        })?;
         let written = std::mem::take(&mut self.digest).finish();
         if let Err(error) = self.settle(&written) {
             // It is under its name, but not for certain after a power cut: it must not stay.
@@ -216,9 +213,63 @@ fn create(part: &Path) -> io::Result<File> {
     }
 }
 
+/// Gives a file its name, unless that is taken.
+///
+/// # Errors
+/// `AlreadyExists` when it is.
+pub(super) fn name(part: &Path, path: &Path) -> io::Result<()> {
+    name_by(part, path, || renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE))
+}
+
+/// As [`name`], where `rename` tries it in one step. Some file systems cannot (NFS, some FUSE), and
+/// say so in different words: there the file gets a second name and loses the first. Whoever is
+/// stopped in between leaves the remains of an upload beside a whole object.
+fn name_by(
+    part: &Path,
+    path: &Path,
+    rename: impl FnOnce() -> rustix::io::Result<()>,
+) -> io::Result<()> {
+    match rename() {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            fs::hard_link(part, path)?;
+            fs::remove_file(part)
+        }
+        named => named.map_err(io::Error::from),
+    }
+}
+
 fn failed(root: &Path, what: &str, cause: io::Error) -> Error {
     match error::is_full(&cause) {
         true => error::full(free_bytes(root), cause),
         false => error::away(what, cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_where_a_rename_cannot_refuse_to_replace() {
+        for errno in [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (part, path) = (folder.path().join("part"), folder.path().join("whole"));
+            fs::write(&part, b"first").expect("it is written");
+            name_by(&part, &path, || Err(errno)).expect("it is named");
+            assert!(!part.exists(), "{errno}");
+            assert_eq!(fs::read(&path).expect("it is there"), b"first");
+            // What has the name keeps it, in both ways.
+            fs::write(&part, b"second").expect("it is written");
+            for taken in [name_by(&part, &path, || Err(errno)), name(&part, &path)] {
+                let kind = taken.map_err(|cause| cause.kind());
+                assert_eq!(kind, Err(io::ErrorKind::AlreadyExists), "{errno}");
+            }
+            assert_eq!(fs::read(&path).expect("it is there"), b"first");
+            assert!(part.exists(), "{errno}");
+        }
+        // Other failures are not tried in another way.
+        let nowhere = Path::new("/nonexistent/part");
+        let failed = name_by(nowhere, nowhere, || Err(Errno::ROFS)).map_err(|cause| cause.kind());
+        assert_eq!(failed, Err(io::ErrorKind::ReadOnlyFilesystem));
     }
 }
