@@ -122,6 +122,8 @@ impl FieldType {
     pub fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Boolean => Self::Boolean,
+            // Its greatest values are greater than those of any integer here.
+            DataType::UInt64 => Self::Decimal,
             integer if integer.is_integer() => Self::Integer,
             DataType::Decimal32(_, _)
             | DataType::Decimal64(_, _)

@@ -34,6 +34,19 @@ pub trait JobStore: Send + Sync {
     /// created was deleted since; `Unavailable` when the store is away.
     async fn insert(&self, new: NewExport) -> Result<Inserted>;
 
+    /// What [`JobStore::insert`] would replay at `now`: the tenant's export that the first request
+    /// with this key created, as it is now; `None` when the key is free. Read only: two requests
+    /// at once are told apart by the insertion alone.
+    ///
+    /// # Errors
+    /// `KeyReused` and `Expired`, as the insertion.
+    async fn replay(
+        &self,
+        tenant: &TenantId,
+        key: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>>;
+
     /// The tenant's export of that id; `None` for an unknown one and for another tenant's.
     async fn get(&self, tenant: &TenantId, id: ExportId) -> Result<Option<Export>>;
 

@@ -12,6 +12,8 @@ mod links;
 mod password;
 mod steer;
 mod submit;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 
 pub use authenticate::{Grant, Presented};
 pub use download::{ByteRange, Download};

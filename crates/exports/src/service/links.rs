@@ -8,7 +8,7 @@ use super::{Download, Exports, require};
 use crate::access::{Link, sha256_hex};
 use crate::clock::after;
 use crate::principal::{Principal, Role};
-use crate::{ArtifactId, Error, Result, id, limits};
+use crate::{ArtifactId, Error, ErrorKind, Result, id, limits};
 
 /// A link that was just made.
 pub struct IssuedLink {
@@ -95,12 +95,18 @@ impl Exports {
     /// What a link opens.
     ///
     /// # Errors
-    /// `NotFound` for unknown, tampered, expired and revoked ones alike.
+    /// `NotFound` for unknown, tampered, expired and revoked ones alike; `Unavailable` when the
+    /// store is away.
     pub async fn follow_link(&self, token: &str) -> Result<Download> {
         let link = self.parts.access.link(&sha256_hex(token)).await?;
         let live = link.filter(|link| link.revoked_at.is_none() && self.now() < link.expires_at);
         let link = live.ok_or_else(|| Error::not_found("link"))?;
-        self.find_file_of(&link.tenant, link.artifact).await.map_err(|_| Error::not_found("link"))
+        let found = self.find_file_of(&link.tenant, link.artifact).await;
+        found.map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Expired => Error::not_found("link"),
+            // Whoever is told that a link is dead throws it away.
+            _ => error,
+        })
     }
 
     async fn owned_link(&self, who: &Principal, artifact: ArtifactId, link: &str) -> Result<()> {

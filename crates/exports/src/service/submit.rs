@@ -70,6 +70,11 @@ impl Exports {
             expires_at: after(self.now(), limits::IDEMPOTENCY_KEY_KEPT),
         };
         let _flight = InFlight::begin(self, (scope, key.key.clone()))?;
+        // Before anything is checked: what was accepted once may be refused by now, or its check
+        // may fail, and the answer to a repeated request is that of the first.
+        if let Some(first) = self.parts.jobs.replay(&who.tenant, &idempotency, self.now()).await? {
+            return Ok(first.as_created());
+        }
         self.accept(who, request, Some(idempotency)).await
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -165,6 +166,7 @@ impl Upload for FakeUpload {
 #[derive(Debug, Default)]
 pub struct FakePlanner {
     asked: Mutex<Vec<(TenantScope, Query)>>,
+    away: AtomicBool,
 }
 
 impl FakePlanner {
@@ -173,7 +175,15 @@ impl FakePlanner {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// From now on it plans nothing, or does again.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
     fn columns(&self, scope: &TenantScope, query: &Query) -> Result<Vec<ColumnNote>> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("no planner is free"));
+        }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.push((scope.clone(), query.clone()));
         let (field, text) = match query {

@@ -8,6 +8,7 @@ mod jobs;
 mod leases;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -17,18 +18,20 @@ use crate::access::{AccessToken, Credential, Link};
 use crate::export::{Export, State};
 use crate::ports::Event;
 use crate::principal::TenantId;
-use crate::{ExportId, Result};
+use crate::{Error, ExportId, Result};
 
 /// Remembers exports, credentials, tokens and links in memory.
 #[derive(Debug)]
 pub struct MemoryStore {
     memory: Mutex<Memory>,
     changes: watch::Sender<u64>,
+    exports_away: AtomicBool,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { memory: Mutex::default(), changes: watch::Sender::new(0) }
+        let (memory, exports_away) = (Mutex::default(), AtomicBool::new(false));
+        Self { memory, changes: watch::Sender::new(0), exports_away }
     }
 }
 
@@ -38,13 +41,27 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// From now on every call about exports is answered `Unavailable`, or no longer. Credentials,
+    /// tokens and links stay in reach.
+    pub fn set_exports_away(&self, away: bool) {
+        self.exports_away.store(away, Ordering::SeqCst);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The exports, unless they are away.
+    fn reach(&self) -> Result<MutexGuard<'_, Memory>> {
+        if self.exports_away.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the store is away"));
+        }
+        Ok(self.lock())
+    }
+
     /// Runs `work` alone, and tells who waits for changes when it wrote an event or said so.
     fn write<T>(&self, work: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
-        let mut memory = self.lock();
+        let mut memory = self.reach()?;
         memory.changed = false;
         let done = work(&mut memory);
         let changed = memory.changed;

@@ -1,5 +1,6 @@
 //! The exports themselves: insert, look, change, remove.
 
+use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::manifest::Artifact;
 use outhaul_exports::ports::{Change, Idempotency, Inserted, ListFilter, NewExport};
@@ -29,6 +30,16 @@ impl SqliteStore {
             }
             end => end.known(),
         }
+    }
+
+    pub(super) async fn find_replay(
+        &self,
+        tenant: &TenantId,
+        key: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>> {
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        replay(&mut connection, tenant, key, now).await
     }
 
     pub(super) async fn get_export(
@@ -92,7 +103,7 @@ impl SqliteStore {
         &self,
         tenant: &TenantId,
         id: ExportId,
-        now: chrono::DateTime<chrono::Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Option<Export>> {
         let mut write = self.begin().await?;
         let done = remove(&mut write, tenant, id, now).await;
@@ -147,7 +158,8 @@ pub(super) async fn load(
 async fn insert(write: &mut Write, new: &NewExport) -> Result<Inserted> {
     let NewExport { export, idempotency } = new;
     if let Some(key) = idempotency
-        && let Some(first) = replay(write.connection(), export, key).await?
+        && let Some(first) =
+            replay(write.connection(), &export.tenant, key, export.created_at).await?
     {
         return Ok(Inserted::Replayed(first));
     }
@@ -163,24 +175,25 @@ async fn insert(write: &mut Write, new: &NewExport) -> Result<Inserted> {
 /// The export that the first request with this key created, if there was one.
 async fn replay(
     connection: &mut SqliteConnection,
-    export: &Export,
+    tenant: &TenantId,
     key: &Idempotency,
+    now: DateTime<Utc>,
 ) -> Result<Option<Export>> {
     let first: Option<(String, String)> = sqlx::query_as(
         "SELECT fingerprint, export FROM idempotency_keys
          WHERE tenant = ? AND scope = ? AND key = ? AND expires_at > ?",
     )
-    .bind(&export.tenant.0)
+    .bind(&tenant.0)
     .bind(&key.scope)
     .bind(&key.key)
-    .bind(millis(export.created_at))
+    .bind(millis(now))
     .fetch_optional(&mut *connection)
     .await
     .map_err(unavailable)?;
     let Some((fingerprint, id)) = first else { return Ok(None) };
     key.check_repeated(&fingerprint)?;
     let id = id.parse().map_err(|e| Error::internal("a stored key's export").with_source(e))?;
-    let found = load(connection, &export.tenant, id).await?;
+    let found = load(connection, tenant, id).await?;
     found.map(Some).ok_or_else(Idempotency::export_gone)
 }
 
@@ -229,7 +242,7 @@ async fn remove(
     write: &mut Write,
     tenant: &TenantId,
     id: ExportId,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Option<Export>> {
     let Some(export) = load(write.connection(), tenant, id).await? else { return Ok(None) };
     if export.state == State::Running {

@@ -6,7 +6,8 @@ use outhaul_exports::export::{Export, Outcome, Progress};
 use outhaul_exports::lease::{Incarnation, LeaseKey};
 use outhaul_exports::manifest::Artifact;
 use outhaul_exports::ports::{
-    Beat, Change, Event, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey, StateCount,
+    Beat, Change, Event, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport,
+    ObjectKey, StateCount,
 };
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::{ArtifactId, ExportId, Result};
@@ -18,6 +19,15 @@ use super::SqliteStore;
 impl JobStore for SqliteStore {
     async fn insert(&self, new: NewExport) -> Result<Inserted> {
         self.insert_export(new).await
+    }
+
+    async fn replay(
+        &self,
+        tenant: &TenantId,
+        key: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>> {
+        self.find_replay(tenant, key, now).await
     }
 
     async fn get(&self, tenant: &TenantId, id: ExportId) -> Result<Option<Export>> {

@@ -11,7 +11,8 @@ use outhaul_exports::export::{Export, Outcome, Progress};
 use outhaul_exports::lease::{Incarnation, LeaseKey};
 use outhaul_exports::manifest::Artifact;
 use outhaul_exports::ports::{
-    Beat, Change, Event, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey, StateCount,
+    Beat, Change, Event, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport,
+    ObjectKey, StateCount,
 };
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::testing::MemoryStore;
@@ -79,6 +80,14 @@ impl CutStore {
 impl JobStore for CutStore {
     async fn insert(&self, new: NewExport) -> Result<Inserted> {
         self.inner.insert(new).await
+    }
+    async fn replay(
+        &self,
+        tenant: &TenantId,
+        key: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>> {
+        self.inner.replay(tenant, key, now).await
     }
     async fn get(&self, tenant: &TenantId, id: ExportId) -> Result<Option<Export>> {
         self.pass(None).await;

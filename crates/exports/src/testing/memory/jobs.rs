@@ -21,13 +21,22 @@ impl JobStore for MemoryStore {
         self.write(|memory| memory.insert(new))
     }
 
+    async fn replay(
+        &self,
+        tenant: &TenantId,
+        key: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>> {
+        self.reach()?.replay(tenant, key, now)
+    }
+
     async fn get(&self, tenant: &TenantId, id: ExportId) -> Result<Option<Export>> {
-        let memory = self.lock();
+        let memory = self.reach()?;
         Ok(memory.find(tenant, id).map(|place| memory.exports[place].clone()))
     }
 
     async fn list(&self, filter: &ListFilter) -> Result<Vec<Export>> {
-        let memory = self.lock();
+        let memory = self.reach()?;
         let mut found: Vec<_> = memory.exports.iter().filter(|e| matches(filter, e)).collect();
         found.sort_by_key(|export| std::cmp::Reverse(export.id));
         Ok(found.into_iter().take(count(filter.most)).cloned().collect())
@@ -65,7 +74,7 @@ impl JobStore for MemoryStore {
         tenant: &TenantId,
         id: ArtifactId,
     ) -> Result<Option<(Export, Artifact)>> {
-        let memory = self.lock();
+        let memory = self.reach()?;
         for export in memory.exports.iter().filter(|export| export.tenant == *tenant) {
             let files = export.manifest.iter().flat_map(|manifest| &manifest.artifacts);
             if let Some(artifact) = files.into_iter().find(|artifact| artifact.id == id) {
@@ -123,7 +132,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn is_needed(&self, object: &ObjectKey) -> Result<bool> {
-        let memory = self.lock();
+        let memory = self.reach()?;
         let Some(place) = memory.find(&object.tenant, object.lease.export) else {
             return Ok(false);
         };
@@ -144,7 +153,7 @@ impl JobStore for MemoryStore {
         export: Option<ExportId>,
         most: u32,
     ) -> Result<Vec<Event>> {
-        let memory = self.lock();
+        let memory = self.reach()?;
         let rows = memory.events.iter().filter(|row| row.tenant == *tenant);
         let events = rows.map(|row| &row.event).filter(|event| event.sequence > after);
         let wanted = events.filter(|event| export.is_none_or(|id| id == event.export));
@@ -153,7 +162,7 @@ impl JobStore for MemoryStore {
 
     async fn counts(&self) -> Result<Vec<StateCount>> {
         let mut counts: Vec<StateCount> = Vec::new();
-        for export in &self.lock().exports {
+        for export in &self.reach()?.exports {
             let (dialect, state) = (&export.dialect, export.state);
             match counts.iter_mut().find(|c| c.dialect == *dialect && c.state == state) {
                 Some(found) => found.count += 1,
@@ -172,12 +181,10 @@ impl JobStore for MemoryStore {
 impl Memory {
     fn insert(&mut self, new: NewExport) -> Result<Inserted> {
         let NewExport { export, idempotency } = new;
-        if let Some(first) = idempotency.as_ref().and_then(|key| self.first_of(&export, key)) {
-            let key = idempotency.as_ref().map(|key| key.check_repeated(&first.fingerprint));
-            key.transpose()?;
-            let place = self.find(&export.tenant, first.export);
-            let place = place.ok_or_else(Idempotency::export_gone)?;
-            return Ok(Inserted::Replayed(self.exports[place].clone()));
+        if let Some(key) = &idempotency
+            && let Some(first) = self.replay(&export.tenant, key, export.created_at)?
+        {
+            return Ok(Inserted::Replayed(first));
         }
         export.policy.admit(self.count_lane(&export, State::is_active))?;
         if self.exports.iter().any(|other| other.id == export.id) {
@@ -193,10 +200,20 @@ impl Memory {
         Ok(Inserted::New(export))
     }
 
-    /// What is remembered of the first request with that key, unless its time is over.
-    fn first_of(&self, export: &Export, key: &Idempotency) -> Option<&KeyRow> {
-        let place = (export.tenant.clone(), key.scope.clone(), key.key.clone());
-        self.keys.get(&place).filter(|row| export.created_at < row.expires_at)
+    /// The export of the first request with that key, unless the key's time is over.
+    fn replay(
+        &self,
+        tenant: &TenantId,
+        key: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Export>> {
+        let place = (tenant.clone(), key.scope.clone(), key.key.clone());
+        let Some(first) = self.keys.get(&place).filter(|row| now < row.expires_at) else {
+            return Ok(None);
+        };
+        key.check_repeated(&first.fingerprint)?;
+        let place = self.find(tenant, first.export).ok_or_else(Idempotency::export_gone)?;
+        Ok(Some(self.exports[place].clone()))
     }
 
     fn change(

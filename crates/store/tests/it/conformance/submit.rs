@@ -12,6 +12,7 @@ cases! {
     each_tenant_and_dialect_has_places_of_its_own,
     what_runs_holds_its_place_and_what_ended_does_not,
     a_repeated_request_is_answered_with_the_first_export,
+    a_key_is_looked_up_as_the_insertion_would,
     a_key_race_makes_one_export,
     a_key_belongs_to_one_request_of_one_tenant_for_its_time,
     a_repeated_request_needs_no_place,
@@ -109,6 +110,27 @@ async fn a_repeated_request_is_answered_with_the_first_export(
     assert_eq!(running.as_created(), first);
     assert_eq!(stores.jobs.list(&all_of("acme")).await?.len(), 1);
     assert_eq!(kinds(&stores, "acme").await, ["submitted", "started"]);
+    Ok(())
+}
+
+async fn a_key_is_looked_up_as_the_insertion_would(stores: Stores) -> anyhow::Result<()> {
+    let (acme, globex) = (tenant("acme"), tenant("globex"));
+    let first = free("acme", 0);
+    let key = |fingerprint| with_key(free("acme", 0), "k", fingerprint).idempotency.expect("a key");
+    assert_eq!(stores.jobs.replay(&acme, &key("body"), at(0)).await?, None);
+    stores.jobs.insert(with_key(first.clone(), "k", "body")).await?;
+    let before = picture(&stores, "acme").await;
+    assert_eq!(stores.jobs.replay(&acme, &key("body"), at(1)).await?, Some(first.clone()));
+    assert_eq!(stores.jobs.replay(&globex, &key("body"), at(1)).await?, None);
+    let other = stores.jobs.replay(&acme, &key("other body"), at(1)).await;
+    assert_eq!(*other.expect_err("another request").kind(), ErrorKind::KeyReused);
+    let day = TimeDelta::hours(24).num_seconds();
+    assert!(stores.jobs.replay(&acme, &key("body"), at(day - 1)).await?.is_some());
+    assert_eq!(stores.jobs.replay(&acme, &key("body"), at(day)).await?, None);
+    assert_eq!(picture(&stores, "acme").await, before, "looking changes nothing");
+    stores.jobs.remove(&acme, first.id, at(2)).await?;
+    let gone = stores.jobs.replay(&acme, &key("body"), at(3)).await;
+    assert_eq!(*gone.expect_err("it was deleted").kind(), ErrorKind::Expired);
     Ok(())
 }
 

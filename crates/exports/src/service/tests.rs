@@ -1,0 +1,69 @@
+//! The use cases over fakes.
+
+use std::time::Duration;
+
+use super::{RequestKey, Submission};
+use crate::query::Query;
+use crate::spec::{ExportSpec, FormatChoice, Packing, QuerySpec};
+use crate::testing::{World, export, noon, principal, tenant};
+use crate::{ErrorKind, Result};
+
+fn world() -> World {
+    World::new("native", export("acme", noon()).policy, vec![tenant("acme")])
+}
+
+fn submission(body: &str) -> Submission {
+    let query = Query::Sql { text: body.to_owned() };
+    Submission {
+        dialect: "native".into(),
+        spec: ExportSpec {
+            label: None,
+            description: None,
+            queries: vec![QuerySpec { name: None, query }],
+            format: FormatChoice::plain("csv"),
+            packing: Packing::None,
+            sealing_key: None,
+        },
+        echo: serde_json::Value::Null,
+        idempotency: Some(RequestKey::new("k", "POST /exports", body.as_bytes()).expect("a key")),
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_before_anything_is_checked() -> Result<()> {
+    let world = world();
+    let who = principal("acme");
+    let first = world.exports.submit(&who, submission("select 1")).await?;
+    assert_eq!(world.planner.asked().len(), 1);
+    // By now the planner is away, and the same query would be refused.
+    world.planner.set_away(true);
+    let again = world.exports.submit(&who, submission("select 1")).await?;
+    assert_eq!(again, first);
+    let other = world.exports.submit(&who, submission("select 2")).await;
+    assert_eq!(*other.expect_err("another request").kind(), ErrorKind::KeyReused);
+    assert_eq!(world.planner.asked().len(), 1, "nothing was planned again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_link_is_not_called_dead_because_the_store_is_away() -> Result<()> {
+    let world = world();
+    let who = principal("acme");
+    world.exports.submit(&who, submission("select 1")).await?;
+    let running = world.start_next().await.expect("one is queued");
+    let done = world.complete(&running, &[("a.csv", "text/csv", b"id\n1\n")]).await;
+    let file = done.manifest.as_ref().expect("it is completed").artifacts[0].id;
+    let link = world.exports.issue_link(&who, file, Duration::from_secs(3_600)).await?;
+    assert!(world.exports.follow_link(&link.token).await.is_ok());
+    let kind = async || match world.exports.follow_link(&link.token).await {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error.kind().clone(),
+    };
+    world.store.set_exports_away(true);
+    assert_eq!(kind().await, ErrorKind::Unavailable);
+    world.store.set_exports_away(false);
+    assert!(world.exports.follow_link(&link.token).await.is_ok());
+    world.exports.delete(&who, None, done.id).await?;
+    assert_eq!(kind().await, ErrorKind::NotFound);
+    Ok(())
+}
