@@ -176,8 +176,12 @@ impl Table for OwnedTable {
         self.inner.text_scale()
     }
 
-    fn rows_at_most(&self, tenant: &Admission) -> Option<u64> {
-        self.inner.rows_at_most(tenant)
+    fn rows(&self) -> Option<u64> {
+        self.inner.rows()
+    }
+
+    fn rows_at_most(&self, _: &Admission) -> Option<u64> {
+        self.inner.rows()
     }
 
     async fn still_there(&self) -> datafusion::error::Result<()> {

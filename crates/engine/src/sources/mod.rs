@@ -126,7 +126,11 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
     /// many digits after the point of a decimal.
     fn text_scale(&self) -> u8;
 
-    /// How many rows there may be that the predicate admits, where it can tell. Never too few.
+    /// How many rows there are in all, of whomever, where it can tell.
+    fn rows(&self) -> Option<u64>;
+
+    /// How many rows there may be that the predicate admits, where it can tell without counting
+    /// rows that it does not admit. Never too few.
     fn rows_at_most(&self, tenant: &Admission) -> Option<u64>;
 
     /// Fails when what it is made of is no longer there as it was. Asked after a read failed,

@@ -13,7 +13,9 @@ use outhaul_exports::query::{OrderBy, Query};
 use outhaul_exports::testing::sample;
 use outhaul_exports::{ErrorKind, SystemClock};
 
-use super::kit::{Answer, Plan, World, catalog, collect, field, refused, select, write_file};
+use super::kit::{
+    Answer, Plan, TENANTS, World, catalog, collect, field, refused, select, write_file,
+};
 use crate::DataFusionEngine;
 use crate::sources::files::{Config, FileFormat};
 use crate::sources::{SourceConfig, discover};
@@ -262,16 +264,28 @@ async fn tables_are_discovered_with_their_types() {
 
 #[tokio::test]
 async fn rows_are_estimated_from_the_footers() {
-    let world = World::of(&Plan { rows: 100, ..Plan::default() });
-    let snapshot = world.begin("ta").await;
     let mut query = select("Contact", &["Id"]);
-    let estimate = async |query: &outhaul_exports::query::Select| {
+    let estimate = async |world: &World, query: &outhaul_exports::query::Select| {
         let query = Query::Select(Box::new(query.clone()));
+        let snapshot = world.begin("ta").await;
         snapshot.open(&query).await.expect("a stream").estimated_rows
     };
-    assert_eq!(estimate(&query).await, Some(300));
+    // Every group has rows of one tenant; two files have none of this one.
+    let apart = World::of(&Plan { rows: 100, ..Plan::default() });
+    let data = apart.dir.path().join("data");
+    std::fs::remove_file(data.join("Contact.parquet")).expect("it was there");
+    std::fs::create_dir(data.join("Contact")).expect("a folder");
+    for tenant in TENANTS {
+        let alone = World::of(&Plan { rows: 100, tenants: &[tenant], ..Plan::default() });
+        let from = alone.dir.path().join("data/Contact.parquet");
+        std::fs::copy(from, data.join(format!("Contact/{tenant}.parquet"))).expect("a copy");
+    }
+    // How many rows others have is not told, not even by a sum.
+    let mixed = World::of(&Plan { rows: 100, ..Plan::default() });
+    assert_eq!(estimate(&apart, &query).await, Some(100));
+    assert_eq!(estimate(&mixed, &query).await, None);
     query.limit = Some(7);
-    assert_eq!(estimate(&query).await, Some(7));
+    assert_eq!(estimate(&apart, &query).await, Some(7));
     let world = World::of(&Plan { format: FileFormat::Csv, ..Plan::default() });
     let snapshot = world.begin("ta").await;
     let query = Query::Select(Box::new(select("Contact", &["Id"])));

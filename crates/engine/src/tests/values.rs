@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use datafusion::parquet::data_type::{ByteArray, ByteArrayType, Int96, Int96Type};
+use datafusion::parquet::file::writer::SerializedFileWriter;
+use datafusion::parquet::schema::parser::parse_message_type;
 use outhaul_exports::catalog::raw::{RawField, RawObject};
 use outhaul_exports::catalog::{Catalog, FieldType};
 use outhaul_exports::ports::{Engine as _, RunLimits};
@@ -11,8 +15,9 @@ use outhaul_exports::testing::sample;
 use outhaul_exports::{Error, Result};
 use tempfile::TempDir;
 
-use super::kit::{Answer, collect, refused, select};
+use super::kit::{Answer, collect, refused, select, write_file};
 use crate::sources::SourceConfig;
+use crate::sources::files::FileFormat;
 use crate::{DataFusionEngine, OwnSource};
 
 /// A folder of files, and a catalog with one object `T` over the file `t` in it.
@@ -186,4 +191,61 @@ async fn text_files_without_a_catalog_keep_what_they_say() {
     let late = own.catalog.require("late").expect("a table");
     let types: Vec<_> = late.fields.iter().map(|field| field.field_type).collect();
     assert_eq!(types, [FieldType::Text, FieldType::Integer]);
+}
+
+#[tokio::test]
+async fn headings_that_repeat_are_refused() {
+    let folder = Folder::of(&[("id", FieldType::Text)], &[("t.csv", "tenant,id,id\nta,1,2\n")]);
+    let error = refused(folder.rows().await);
+    assert!(error.to_string().contains("more than one column named \"id\""), "{}", error.chain());
+}
+
+/// Writes a Parquet file with two columns, as writers do that know nothing of Arrow.
+fn write_int96(path: &std::path::Path, moments: &[Int96]) {
+    let schema = "message m { required binary tenant (UTF8); optional int96 a; }";
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+    let file = std::fs::File::create(path).expect("a file");
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
+    let mut group = writer.next_row_group().expect("a group");
+    let mut column = group.next_column().expect("it works").expect("a column");
+    let tenants = vec![ByteArray::from("ta"); moments.len()];
+    column.typed::<ByteArrayType>().write_batch(&tenants, None, None).expect("it is written");
+    column.close().expect("it ends");
+    let mut column = group.next_column().expect("it works").expect("a column");
+    let there = vec![1; moments.len()];
+    column.typed::<Int96Type>().write_batch(moments, Some(&there), None).expect("it is written");
+    column.close().expect("it ends");
+    group.close().expect("it ends");
+    writer.close().expect("it ends");
+}
+
+#[tokio::test]
+async fn moments_of_96_bits_do_not_wrap() {
+    // Days of the Julian calendar, and nanoseconds within them.
+    let moment = |day: u32, nanos: u64| {
+        let mut value = Int96::new();
+        value.set_data(nanos as u32, (nanos >> 32) as u32, day);
+        value
+    };
+    let moments = [
+        (2_440_588, 1_500_000, "1970-01-01T00:00:00.001500Z"),
+        (5_373_484, 86_399_000_000_000, "9999-12-31T23:59:59Z"),
+        (2_305_448, 0, "1600-01-01T00:00:00Z"),
+    ];
+    let folder = Folder::of(&[("a", FieldType::Timestamp)], &[]);
+    let values: Vec<_> = moments.iter().map(|(day, nanos, _)| moment(*day, *nanos)).collect();
+    write_int96(&folder.dir.path().join("t.parquet"), &values);
+    let shown: Vec<_> = moments.iter().map(|(_, _, shown)| *shown).collect();
+    assert_eq!(folder.rows().await.expect("rows").column(0), shown);
+    assert_eq!(folder.own("t").await.expect("rows").column(1), shown);
+}
+
+#[tokio::test]
+async fn the_greatest_number_without_a_sign_is_a_decimal() {
+    let folder = Folder::of(&[], &[]);
+    let column: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, 0]));
+    let batch = RecordBatch::try_from_iter(vec![("n", column)]).expect("a column");
+    write_file(&folder.dir.path().join("t.parquet"), &batch, FileFormat::Parquet);
+    let answer = folder.own("t").await.expect("rows");
+    assert_eq!(answer.column(0), ["18446744073709551615", "0"]);
 }

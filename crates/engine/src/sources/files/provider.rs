@@ -142,10 +142,15 @@ impl PinnedFiles {
         .with_internal(format!("table {table}")))
     }
 
-    async fn open(&self, object: &str, table: &str) -> Result<FileTable> {
+    async fn open(
+        &self,
+        object: &str,
+        table: &str,
+        tenant_column: Option<&str>,
+    ) -> Result<FileTable> {
         let found = self.found(object, table)?;
-        let (schema, footers) = match found.format {
-            FileFormat::Parquet => self.parquet(object, &found.files).await?,
+        let (schema, groups) = match found.format {
+            FileFormat::Parquet => self.parquet(object, &found.files, tenant_column).await?,
             FileFormat::Csv => (self.csv(object, &found.files).await?, Vec::new()),
             // What is in the rows is told by all of them, or by a catalog.
             FileFormat::Ndjson => (Arc::new(Schema::empty()), Vec::new()),
@@ -157,12 +162,12 @@ impl PinnedFiles {
             found: found.clone(),
             schema,
             forms: Vec::new(),
-            footers,
+            groups,
             decimal_digits: self.decimal_digits,
         })
     }
     async fn discovered(&self, name: &str) -> Result<DiscoveredTable> {
-        let table = self.open(name, name).await?;
+        let table = self.open(name, name, None).await?;
         let columns = match table.found.format {
             FileFormat::Csv => self.csv_columns(name, &table).await?,
             FileFormat::Ndjson => self.json_columns(name, &table.found.files).await?,
@@ -187,7 +192,8 @@ impl Pinned for PinnedFiles {
     }
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
-        let mut table = self.open(&object.name, &object.table.table).await?;
+        let owner = Some(object.tenant_column.as_str());
+        let mut table = self.open(&object.name, &object.table.table, owner).await?;
         if table.found.format == FileFormat::Ndjson {
             (table.schema, table.forms) = self.json(object, &table.found.files).await?;
         }

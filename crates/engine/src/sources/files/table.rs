@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::config::{CsvOptions, TableParquetOptions};
+use datafusion::common::config::CsvOptions;
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -14,7 +14,6 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -22,6 +21,7 @@ use super::config::FileFormat;
 use super::lines::Form;
 use super::listing::Found;
 use super::ndjson::NdjsonExec;
+use super::parquet::{self, Group};
 use crate::barrier::Admission;
 use crate::sources::{ScanAsk, Table};
 
@@ -35,18 +35,11 @@ pub(super) struct FileTable {
     pub(super) schema: SchemaRef,
     /// What becomes of the values of each column, where they are of JSON.
     pub(super) forms: Vec<Form>,
-    pub(super) footers: Vec<Arc<ParquetMetaData>>,
+    pub(super) groups: Vec<Group>,
     pub(super) decimal_digits: u8,
 }
 
 impl FileTable {
-    pub(super) fn rows(&self) -> Option<u64> {
-        (self.found.format == FileFormat::Parquet).then(|| {
-            let rows = self.footers.iter().map(|f| f.file_metadata().num_rows());
-            rows.map(|rows| u64::try_from(rows).unwrap_or(0)).sum()
-        })
-    }
-
     /// The reader of a format that comes with the query engine.
     fn reader(&self, ask: &ScanAsk) -> Option<Arc<dyn ScanSource>> {
         let schema = Arc::clone(&self.schema);
@@ -57,7 +50,7 @@ impl FileTable {
                     Arc::clone(&self.cache),
                 );
                 let mut reader = ParquetSource::new(schema)
-                    .with_table_parquet_options(TableParquetOptions::default())
+                    .with_table_parquet_options(parquet::options())
                     .with_enable_page_index(true)
                     .with_pushdown_filters(false)
                     .with_parquet_file_reader_factory(Arc::new(factory));
@@ -89,25 +82,17 @@ impl Table for FileTable {
         self.decimal_digits
     }
 
+    fn rows(&self) -> Option<u64> {
+        let parquet = self.found.format == FileFormat::Parquet;
+        parquet.then(|| self.groups.iter().map(Group::rows).sum())
+    }
+
     fn rows_at_most(&self, tenant: &Admission) -> Option<u64> {
-        self.rows()?;
-        let mut rows = 0;
-        for group in self.footers.iter().flat_map(|footer| footer.row_groups()) {
-            let column = group.columns().iter().find(|c| c.column_path().string() == tenant.name);
-            let range = column.and_then(|column| {
-                let statistics = column.statistics()?;
-                Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
-            });
-            // Only of text are the bytes in the order of the values.
-            let text = matches!(tenant.data_type, DataType::Utf8View);
-            let within = |(least, greatest): (&[u8], &[u8])| {
-                tenant.values.iter().any(|v| v.as_bytes() >= least && v.as_bytes() <= greatest)
-            };
-            if !text || range.is_none_or(within) {
-                rows += u64::try_from(group.num_rows()).unwrap_or(0);
-            }
-        }
-        Some(rows)
+        // Only of text are the bytes in the order of the values.
+        let told = self.found.format == FileFormat::Parquet
+            && matches!(tenant.data_type, DataType::Utf8View);
+        let rows = self.groups.iter().map(|group| group.rows_of(&tenant.values));
+        if told { rows.sum() } else { None }
     }
 
     async fn still_there(&self) -> datafusion::error::Result<()> {

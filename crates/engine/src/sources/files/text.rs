@@ -14,6 +14,7 @@ use outhaul_exports::{Error, ErrorKind, Result};
 
 use super::guess::Guess;
 use super::lines::{Form, Lines, is_blank, values};
+use super::parquet::named_once;
 use super::provider::PinnedFiles;
 use super::table::FileTable;
 use crate::error::source;
@@ -53,7 +54,9 @@ impl PinnedFiles {
             .map_err(|cause| source(object, cause.into()))?;
         let fields = schema.fields().iter();
         let text = |f: &Arc<Field>| Field::new(f.name(), DataType::Utf8View, true);
-        Ok(Arc::new(Schema::new(fields.map(text).collect::<Vec<_>>())))
+        let schema = Schema::new(fields.map(text).collect::<Vec<_>>());
+        named_once(object, &schema)?;
+        Ok(Arc::new(schema))
     }
 
     /// The columns of a CSV table with the types that all of its values have.
