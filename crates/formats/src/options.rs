@@ -82,11 +82,11 @@ pub struct Timestamps {
 pub enum OffsetStyle {
     /// `Z` for UTC, else `+02:00`.
     #[default]
-    Zulu,
-    /// `+00:00`, `+02:00`.
     Colon,
+    /// `+00:00`, `+02:00`.
+    ColonAlways,
     /// `+0000`, `+0200`.
-    Basic,
+    Plain,
 }
 
 /// Digits behind the second. Digits that do not fit are cut, never rounded up.
@@ -97,7 +97,7 @@ pub enum Fraction {
     #[default]
     AsNeeded,
     /// No fraction.
-    None,
+    Seconds,
     /// Three digits.
     Millis,
     /// Six digits.
@@ -114,12 +114,12 @@ mod tests {
     fn options_are_read_from_json_and_unknown_keys_are_refused() {
         let options: FormatOptions = serde_json::from_str(
             r#"{"values": {"null": "NULL", "decimals": "trimmed",
-                "timestamps": {"zone": "Europe/Berlin", "offset": "basic", "fraction": "none"}},
+                "timestamps": {"zone": "Europe/Berlin", "offset": "plain", "fraction": "seconds"}},
                 "csv": {"delimiter": ";"}}"#,
         )
         .unwrap();
         assert_eq!(options.values.null, "NULL");
-        assert_eq!(options.values.timestamps.offset, OffsetStyle::Basic);
+        assert_eq!(options.values.timestamps.offset, OffsetStyle::Plain);
         assert_eq!(options.csv.delimiter, ';');
         let text = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<FormatOptions>(&text).unwrap(), options);

@@ -101,13 +101,13 @@ fn values(values: &ValueOptions) -> formats::options::ValueOptions {
         timestamps: Timestamps {
             zone: Some(values.zone.name().to_owned()),
             offset: match values.offset {
-                OffsetStyle::Colon => Offset::Zulu,
-                OffsetStyle::ColonAlways => Offset::Colon,
-                OffsetStyle::Plain => Offset::Basic,
+                OffsetStyle::Colon => Offset::Colon,
+                OffsetStyle::ColonAlways => Offset::ColonAlways,
+                OffsetStyle::Plain => Offset::Plain,
             },
             fraction: match values.fraction {
                 FractionStyle::AsNeeded => Fraction::AsNeeded,
-                FractionStyle::Seconds => Fraction::None,
+                FractionStyle::Seconds => Fraction::Seconds,
                 FractionStyle::Millis => Fraction::Millis,
             },
             ..Timestamps::default()

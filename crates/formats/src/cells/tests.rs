@@ -116,8 +116,8 @@ fn dates_times_and_timestamps() {
     assert_eq!(with(Some("UTC"), &options)[0], "2026-08-11T13:08:08Z");
     assert_eq!(with(Some("America/Los_Angeles"), &options)[0], "2026-08-11T06:08:08-07:00");
     options.timestamps.naive_is_utc = true;
-    options.timestamps.offset = OffsetStyle::Basic;
-    options.timestamps.fraction = Fraction::None;
+    options.timestamps.offset = OffsetStyle::Plain;
+    options.timestamps.fraction = Fraction::Seconds;
     assert_eq!(with(None, &options)[1], "2026-08-11T13:08:08+0000");
     options.timestamps.zone = Some("Australia/Sydney".to_owned());
     options.timestamps.space = true;

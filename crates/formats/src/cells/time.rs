@@ -73,7 +73,7 @@ pub(crate) fn time(out: &mut Buf, second_of_day: u32, nanos: u32, style: Fractio
     out.room(16)[..8].copy_from_slice(&text.to_le_bytes());
     out.advance(8);
     let width = match style {
-        Fraction::None => 0,
+        Fraction::Seconds => 0,
         Fraction::Millis => 3,
         Fraction::Micros => 6,
         Fraction::Nanos => 9,
@@ -234,21 +234,21 @@ impl Stamp {
 }
 
 fn write_offset(out: &mut Buf, seconds: i64, style: OffsetStyle) {
-    if seconds == 0 && style == OffsetStyle::Zulu {
+    if seconds == 0 && style == OffsetStyle::Colon {
         out.byte(b'Z');
         return;
     }
     out.byte(if seconds < 0 { b'-' } else { b'+' });
     let seconds = seconds.unsigned_abs();
     digits::padded(out, seconds / 3_600, 2);
-    if style != OffsetStyle::Basic {
+    if style != OffsetStyle::Plain {
         out.byte(b':');
     }
     digits::padded(out, seconds / 60 % 60, 2);
     // Local mean times of the nineteenth century have seconds; leaving them out would move the
     // moment.
     if !seconds.is_multiple_of(60) {
-        if style != OffsetStyle::Basic {
+        if style != OffsetStyle::Plain {
             out.byte(b':');
         }
         digits::padded(out, seconds % 60, 2);
@@ -298,13 +298,13 @@ mod tests {
         assert_eq!(at(1_000, Fraction::AsNeeded), "01:01:01.000001");
         assert_eq!(at(1, Fraction::AsNeeded), "01:01:01.000000001");
         assert_eq!(at(999_999_999, Fraction::Millis), "01:01:01.999");
-        assert_eq!(at(999_999_999, Fraction::None), "01:01:01");
+        assert_eq!(at(999_999_999, Fraction::Seconds), "01:01:01");
     }
 
     #[test]
     fn zones_follow_their_transitions() {
         let mut options = ValueOptions::default();
-        options.timestamps.offset = OffsetStyle::Basic;
+        options.timestamps.offset = OffsetStyle::Plain;
         let zone = Zone::parse("Europe/Berlin").unwrap();
         let mut stamp = Stamp::new(1, zone, &options);
         // 2026-03-29: one second before and at the change to summer time, then a cached day.
