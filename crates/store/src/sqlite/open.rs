@@ -138,18 +138,37 @@ fn folder(path: &Path) -> &Path {
 }
 
 fn prepare_folder(path: &Path) -> Result<(), Error> {
-    let folder = folder(path);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(file_error("create the folder", folder))
+    let wanted = folder(path);
+    make_folders(wanted, &mut sync).map_err(file_error("create the folder", wanted))
+}
+
+/// Makes the folders that are missing, from the outermost on, for their owner alone. The name of a
+/// folder is written in its parent, so that is what `sync` makes durable: a store that outlives a
+/// power cut is of no use in a folder that does not.
+fn make_folders(wanted: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    if wanted.is_dir() {
+        return Ok(());
+    }
+    let parent = folder(wanted);
+    if parent != wanted {
+        make_folders(parent, sync)?;
+    }
+    match DirBuilder::new().mode(0o700).create(wanted) {
+        // Another process was faster; whether it synced the name already is not known.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && wanted.is_dir() => {}
+        made => made?,
+    }
+    sync(parent)
 }
 
 /// Makes the names of new files durable; SQLite does so for its log alone.
 fn sync_folder(path: &Path) -> Result<(), Error> {
     let folder = folder(path);
-    File::open(folder).and_then(|dir| dir.sync_all()).map_err(file_error("sync the folder", folder))
+    sync(folder).map_err(file_error("sync the folder", folder))
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Locks on network file systems do not hold, and a write-ahead log there corrupts the store.
@@ -175,4 +194,35 @@ fn refuse_network(_path: &Path) -> Result<(), Error> {
 
 fn file_error<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
     move |source| Error::File { doing, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_folder_that_is_made_is_synced_in_its_parent() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let wanted = root.path().join("a/b/c");
+        let mut synced = Vec::new();
+        let mut make = |wanted: &Path| {
+            make_folders(wanted, &mut |parent| {
+                // What is synced too early is not durable.
+                let made = parent.read_dir()?.count();
+                synced.push((parent.to_owned(), made));
+                sync(parent)
+            })
+        };
+        make(&wanted).expect("they are made");
+        make(&wanted).expect("they are there");
+        let [a, b] = ["a", "a/b"].map(|name| root.path().join(name));
+        assert_eq!(synced, [(root.path().to_owned(), 1), (a.clone(), 1), (b.clone(), 1)]);
+        for made in [a, b, wanted] {
+            let mode = std::fs::metadata(made).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+        let file = root.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        assert!(make_folders(&file.join("x"), &mut sync).is_err());
+    }
 }
