@@ -97,11 +97,12 @@ impl TenantScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// See exports and the catalog, download files.
+    /// See the tenant's exports and the catalog, download files, make and renew links to them.
     Reader,
-    /// Also create, cancel, retry and delete exports.
+    /// Also create exports; cancel, retry and delete those of the tenant, whoever created them;
+    /// revoke links.
     Exporter,
-    /// Also see and end what others of the tenant created, and revoke links.
+    /// No more than an exporter: nothing asks for it. It tells people's keys from programs'.
     Admin,
 }
 
