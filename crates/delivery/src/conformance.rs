@@ -82,6 +82,7 @@ both!(
     wrong_lengths_are_detected,
     listing_goes_on_where_it_stopped,
     hostile_keys_are_refused,
+    a_probe_leaves_nothing,
 );
 
 fn key_of(file: &str) -> ObjectKey {
@@ -98,6 +99,14 @@ fn data(length: usize) -> Vec<u8> {
             (state >> 24) as u8
         })
         .collect()
+}
+
+async fn a_probe_leaves_nothing(bench: Bench) {
+    for _ in 0..2 {
+        bench.store.probe().await.expect("it works");
+        let found = bench.store.list(None, DateTime::<Utc>::MAX_UTC, 10).await;
+        assert_eq!(found.expect("it lists"), []);
+    }
 }
 
 async fn store_as(store: &Arc<dyn ArtifactStore>, key: &ObjectKey, bytes: &[u8]) -> Artifact {

@@ -160,6 +160,14 @@ impl ArtifactStore for ObjectArtifacts {
     async fn free_bytes(&self) -> Result<Option<u64>> {
         Ok(None)
     }
+
+    async fn probe(&self) -> Result<()> {
+        // One page of one listing, whatever it shows: the name, the credentials and the way to the
+        // service are right. A trial object would need the right to delete, and cost money.
+        let prefix = (!self.prefix.as_ref().is_empty()).then_some(&self.prefix);
+        let first = self.store.list(prefix).try_next().await;
+        first.map(drop).map_err(|cause| error::away("try out the object store", cause))
+    }
 }
 
 struct Remote {

@@ -456,6 +456,15 @@ pub trait ArtifactStore: Send + Sync {
 
     /// Bytes still free, where the store can tell.
     async fn free_bytes(&self) -> Result<Option<u64>>;
+
+    /// Whether the store works, tried out: a store that can be written without leaving anything is
+    /// written to, another must answer a question.
+    ///
+    /// # Errors
+    /// `Unavailable`, with a text for the operator as its internal one.
+    async fn probe(&self) -> Result<()> {
+        self.list(None, DateTime::<Utc>::MAX_UTC, 1).await.map(drop)
+    }
 }
 
 /// An object that is being written.

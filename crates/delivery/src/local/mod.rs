@@ -5,6 +5,7 @@
 //! local store syncs nothing, which is why this one is our own. Folders are made with mode 0700 and
 //! files with 0600: an artifact is nobody's but the server's.
 
+mod probe;
 mod upload;
 mod walk;
 
@@ -33,17 +34,24 @@ pub struct LocalArtifacts {
 }
 
 impl LocalArtifacts {
-    /// Opens the folder; makes it when it is missing.
+    /// Opens the folder; makes it when it is missing, and tries it out. A folder without room is
+    /// opened all the same: what is in it can be read, and expires.
     ///
     /// # Errors
-    /// `Unavailable` when it cannot be made.
+    /// `Unavailable` when it cannot be made, read or written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        make_folders(&root).and_then(|()| fs::read_dir(&root).map(drop)).map_err(|cause| {
-            let text = "the artifact folder cannot be made or read";
-            Error::unavailable(text).with_internal(root.display().to_string()).with_source(cause)
-        })?;
-        Ok(Self { root: Arc::new(root) })
+        let opened = make_root(&root)
+            .and_then(|()| fs::read_dir(&root).map(drop))
+            .and_then(|()| probe::write(&root));
+        match opened {
+            Err(cause) if !error::is_full(&cause) => {
+                let text = "the artifact folder cannot be made, read or written";
+                let place = root.display().to_string();
+                Err(Error::unavailable(text).with_internal(place).with_source(cause))
+            }
+            _ => Ok(Self { root: Arc::new(root) }),
+        }
     }
 
     fn path(&self, key: &str) -> Option<PathBuf> {
@@ -115,7 +123,24 @@ impl ArtifactStore for LocalArtifacts {
 
     async fn free_bytes(&self) -> Result<Option<u64>> {
         let root = self.root.clone();
-        blocking(move || Ok(free_bytes(&root))).await
+        blocking(move || {
+            let volume = rustix::fs::statvfs(&*root).map_err(|cause| {
+                error::away("look at the artifact volume", io::Error::from(cause))
+            })?;
+            Ok(unprivileged(&volume))
+        })
+        .await
+    }
+
+    async fn probe(&self) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || {
+            probe::write(&root).map_err(|cause| match error::is_full(&cause) {
+                true => error::full(free_bytes(&root), cause),
+                false => error::away("try out the artifact folder", cause),
+            })
+        })
+        .await
     }
 }
 
@@ -149,10 +174,31 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(error::panicked)?
 }
 
-/// Bytes that an unprivileged process may still write below `path`.
+/// Bytes that an unprivileged process may still write below `path`, where that can be found out.
 fn free_bytes(path: &Path) -> Option<u64> {
-    let volume = rustix::fs::statvfs(path).ok()?;
+    unprivileged(&rustix::fs::statvfs(path).ok()?)
+}
+
+fn unprivileged(volume: &rustix::fs::StatVfs) -> Option<u64> {
     volume.f_bavail.checked_mul(volume.f_frsize)
+}
+
+/// Makes the root and makes it last: after a power cut a folder that was made is there only if the
+/// one above it was synced.
+fn make_root(root: &Path) -> io::Result<()> {
+    let changed = folders_above_missing(root);
+    make_folders(root)?;
+    changed.iter().try_for_each(|folder| File::open(folder)?.sync_all())
+}
+
+/// The folders that get a new entry when `path` is made: the parent of each that is missing.
+fn folders_above_missing(path: &Path) -> Vec<PathBuf> {
+    let missing = path.ancestors().take_while(|folder| !folder.exists());
+    let parents = missing.filter_map(Path::parent).map(|parent| match parent.as_os_str() {
+        nothing if nothing.is_empty() => PathBuf::from("."),
+        _ => parent.to_owned(),
+    });
+    parents.collect()
 }
 
 fn make_folders(path: &Path) -> io::Result<()> {

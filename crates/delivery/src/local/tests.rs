@@ -68,6 +68,38 @@ async fn deleting_takes_the_remains_and_the_empty_folders() {
     assert_eq!(everything_below(folder.path()), Vec::<std::path::PathBuf>::new());
 }
 
+#[test]
+fn the_folder_above_each_that_is_made_is_synced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("a/b/artifacts");
+    let above = [folder.path().join("a/b"), folder.path().join("a"), folder.path().to_owned()];
+    assert_eq!(super::folders_above_missing(&root), above);
+    LocalArtifacts::open(&root).expect("it opens");
+    assert_eq!(super::folders_above_missing(&root), Vec::<std::path::PathBuf>::new());
+    assert_eq!(super::folders_above_missing(Path::new("no-such-folder")), [Path::new(".")]);
+}
+
+#[tokio::test]
+async fn a_folder_is_tried_out_and_left_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("artifacts");
+    let store = LocalArtifacts::open(&root).expect("it opens");
+    store.probe().await.expect("it works");
+    assert!(store.free_bytes().await.expect("it is there").is_some());
+    assert_eq!(everything_below(&root), Vec::<std::path::PathBuf>::new());
+    // Whoever takes it away under the server's feet is noticed.
+    fs::remove_dir(&root).expect("it is empty");
+    let probed = store.probe().await.expect_err("it is gone");
+    assert_eq!(*probed.kind(), ErrorKind::Unavailable);
+    assert_eq!(*store.free_bytes().await.expect_err("gone").kind(), ErrorKind::Unavailable);
+    // A file is no folder, and a file system without files takes none.
+    fs::write(&root, b"").expect("it is written");
+    for bad in [root.as_path(), Path::new("/proc/self")] {
+        let error = LocalArtifacts::open(bad).expect_err("it cannot be written");
+        assert_eq!(*error.kind(), ErrorKind::Unavailable, "{}", bad.display());
+    }
+}
+
 /// A volume of its own, unmounted when dropped. `None` where one may not mount.
 struct Volume(tempfile::TempDir);
 
