@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Decimal128Array, Float64Array, RecordBatch, StringArray};
+use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use outhaul_exports::catalog::FieldType;
@@ -96,6 +97,29 @@ async fn a_file_that_changes_in_the_run_fails_the_attempt() {
     assert_eq!(error.kind(), &ErrorKind::Unavailable);
     assert!(error.to_string().contains("object Contact"), "{error}");
     assert!(!error.to_string().contains("/"), "no path is told: {error}");
+}
+
+#[tokio::test]
+async fn a_text_file_that_is_written_while_it_is_read_fails_the_attempt() {
+    for format in [FileFormat::Csv, FileFormat::Ndjson] {
+        let world = World::of(&Plan { format, rows: 60_000, ..Plan::default() });
+        let path = world.dir.path().join(format!("data/Account.{}", format.extensions()[0]));
+        // An hour ago, so that what is written now is seen however coarse the disk's clock is.
+        let file = std::fs::File::options().write(true).open(&path).expect("a file");
+        let before = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(1);
+        file.set_modified(before).expect("it is set");
+        let snapshot = world.begin("ta").await;
+        let query = Query::Select(Box::new(select("Account", &["Id", "Name"])));
+        let mut rows = snapshot.open(&query).await.expect("a stream").batches;
+        rows.next().await.expect("there are rows").expect("the file is as it was");
+        let mut text = std::fs::read(&path).expect("a file");
+        assert!(text.len() > 12 << 20, "{} bytes would be read at once", text.len());
+        let half = text.len() / 2;
+        text[half..].iter_mut().filter(|byte| **byte == b'2').for_each(|byte| *byte = b'3');
+        std::fs::write(&path, text).expect("it is written in its place");
+        let error = rows.try_collect::<Vec<_>>().await.expect_err("two versions");
+        assert!(error.to_string().starts_with("source_changed"), "{}", error.chain());
+    }
 }
 
 #[tokio::test]
