@@ -42,10 +42,12 @@ impl From<Stop> for Answer {
 }
 
 /// Words that an error's text may begin with, and what they mean for the export.
-const CODES: [(&str, Decision); 6] = [
+const CODES: [(&str, Decision); 7] = [
     // Whoever waits is told at once; a full volume seldom empties itself within a few retries.
     ("storage_full", Decision::Fail),
     ("source_changed", Decision::Retry),
+    // A file or a table that is not there does not come back within a few retries.
+    ("source_missing", Decision::Fail),
     // The operator's data is at fault, and stays as it is until somebody corrects it.
     ("source_data", Decision::Fail),
     ("memory_limit", Decision::Fail),

@@ -4,8 +4,8 @@
 //! `begin=`, `open=` and `check=` name an action for an earlier moment; `begin=` stands in the
 //! tenant's value, because no query is known then. Actions: `abort`, `panic`, `hang` (waits for
 //! ever), `block` (keeps a thread for ever), `bomb` (takes memory bit by bit), `leap` (takes far
-//! too much at once), `freeze` (stops the process), `away` (an error that may pass), `bad` (one
-//! that may not), `wait:PATH` (until the named pipe at PATH is opened and closed by a writer).
+//! too much at once), `freeze` (stops the process), `away` (an error that may pass), `missing`
+//! and `bad` (those that may not), `wait:PATH` (until the named pipe at PATH is opened and closed by a writer).
 
 use std::sync::Arc;
 
@@ -135,6 +135,7 @@ async fn act(action: &str) -> Result<()> {
             Ok(())
         }
         "away" => Err(Error::unavailable("the source is away")),
+        "missing" => Err(Error::unavailable("source_missing: object Invoice has no file")),
         "bad" => Err(Error::invalid("where", "a value is not a number")),
         other => {
             let path = other.strip_prefix("wait:").expect("a known action").to_owned();

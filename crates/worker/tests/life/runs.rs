@@ -132,11 +132,12 @@ async fn an_error_that_may_not_is_the_end() {
     for (script, code) in [
         ("rows=3000 at=2000 do=bad", "invalid_query"),
         ("rows=3000 open=bad", "invalid_query"),
+        ("rows=3000 open=missing", "source_missing"),
         ("rows=3000 at=2000 do=panic", "engine_failed"),
     ] {
         let id = rig.submit(rig.export(&["rows=5000", script])).await;
         let export = rig.ended(id).await;
-        assert_eq!(export.state, State::Failed, "{script}");
+        assert_eq!((export.state, export.tally.attempts), (State::Failed, 1), "{script}");
         assert_eq!(export.failure.expect("a failure").code, code, "{script}");
         assert!(export.manifest.is_none());
     }
