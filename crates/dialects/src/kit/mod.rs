@@ -10,7 +10,8 @@
 //! * [`file`]: downloads with ranges and conditions;
 //! * [`gzip`]: compressed answers;
 //! * [`query`]: query strings;
-//! * [`request_id`]: the id under which a request is found in the log.
+//! * [`request_id`]: the id under which a request is found in the log;
+//! * [`stopping`]: the server's wish to stop.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod bad_input;
@@ -22,3 +23,4 @@ pub mod json;
 pub mod members;
 pub mod query;
 pub mod request_id;
+pub mod stopping;

@@ -3,7 +3,8 @@
 //! Every stored event is sent once, in order, with its sequence as `id`, so a client that was cut
 //! off goes on with `Last-Event-ID`. The stream of one export also carries `progress` (without an
 //! id: only the newest matters) and ends with `end`, the export in its final state. A comment
-//! comes now and then as a sign of life; with it the credential is checked again.
+//! comes now and then as a sign of life; with it the credential is checked again. A server that
+//! stops ends its streams at once, for its clients go on elsewhere.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use outhaul_exports::principal::TenantId;
 use outhaul_exports::{Error, ErrorKind, ExportId, limits};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::App;
@@ -27,6 +29,7 @@ use super::error::Problem;
 use super::names::{Names, Parameters};
 use super::response::{EventView, ExportView, ProgressView};
 use crate::kit::headers::single;
+use crate::kit::stopping::Stopping;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -54,12 +57,13 @@ pub struct StreamEvent {
         description = "Events, each with an Event as its data")))]
 pub async fn of_tenant(
     caller: Caller,
+    stopping: Stopping,
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = position(query.as_deref(), &headers)?;
-    answer(app, caller, None, after)
+    answer(app, caller, stopping, None, after)
 }
 
 /// Watch one export until its final state.
@@ -73,6 +77,7 @@ pub async fn of_tenant(
                        with the Export")))]
 pub async fn of_export(
     caller: Caller,
+    stopping: Stopping,
     State(app): State<App>,
     names: Names,
     RawQuery(query): RawQuery,
@@ -80,7 +85,7 @@ pub async fn of_export(
 ) -> Result<Response, Problem> {
     let export = app.exports.get(&caller.who, None, names.export()?).await?.id;
     let after = position(query.as_deref(), &headers)?;
-    answer(app, caller, Some(export), after)
+    answer(app, caller, stopping, Some(export), after)
 }
 
 /// After which event the client wants to go on.
@@ -96,6 +101,7 @@ fn position(query: Option<&str>, headers: &HeaderMap) -> Result<u64, Problem> {
 fn answer(
     app: App,
     caller: Caller,
+    Stopping(stopping): Stopping,
     export: Option<ExportId>,
     after: u64,
 ) -> Result<Response, Problem> {
@@ -106,6 +112,7 @@ fn answer(
         beat_at: Instant::now() + app.pace.heartbeat,
         app,
         caller,
+        stopping,
         export,
         after,
         ready: VecDeque::from([Bytes::from(first)]),
@@ -128,6 +135,7 @@ fn answer(
 struct Feed {
     app: App,
     caller: Caller,
+    stopping: CancellationToken,
     export: Option<ExportId>,
     /// The last event that was sent.
     after: u64,
@@ -148,7 +156,8 @@ impl Feed {
             if let Some(frame) = self.ready.pop_front() {
                 return Some(frame);
             }
-            if self.over {
+            // The client comes back with Last-Event-ID, to the server that runs then.
+            if self.over || self.stopping.is_cancelled() {
                 return None;
             }
             // Seen before the look, so that a change during it is not missed.
@@ -211,11 +220,19 @@ impl Feed {
         if Instant::now() >= self.beat_at {
             return self.beat().await;
         }
-        match timeout_at(self.beat_at, self.changes.changed()).await {
-            Ok(Ok(())) => sleep(self.app.pace.pause).await,
-            // The store is being closed, and the server with it.
-            Ok(Err(_)) => self.over = true,
-            Err(_) => self.beat().await,
+        let stopping = self.stopping.clone();
+        let changed = async {
+            let changed = timeout_at(self.beat_at, self.changes.changed()).await;
+            if matches!(changed, Ok(Ok(()))) {
+                sleep(self.app.pace.pause).await;
+            }
+            changed
+        };
+        match stopping.run_until_cancelled(changed).await {
+            Some(Ok(Ok(()))) => {}
+            // The store is being closed, and the server with it; or the server is told to stop.
+            Some(Ok(Err(_))) | None => self.over = true,
+            Some(Err(_)) => self.beat().await,
         }
     }
 

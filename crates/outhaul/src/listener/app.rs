@@ -105,6 +105,7 @@ impl App {
         };
         request.extensions_mut().insert(request_id.clone());
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(self.flights.stopping());
         let answered = AssertUnwindSafe(self.dispatch(route, request)).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| {
             metrics::counter!("outhaul_http_panics_total").increment(1);

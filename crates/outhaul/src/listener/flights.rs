@@ -1,9 +1,10 @@
 //! Counts requests that are being answered, so that a server that stops can wait for those that
-//! had begun before.
+//! had begun before, and tells those that would not end by themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use outhaul_dialects::kit::stopping::Stopping;
 use tokio::sync::Notify;
 
 /// The count.
@@ -13,6 +14,7 @@ pub struct Flights(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     draining: AtomicBool,
+    stopping: Stopping,
     /// Requests that began before the server was told to stop.
     early: AtomicUsize,
     landed: Notify,
@@ -41,6 +43,12 @@ impl Flights {
     /// The server is told to stop.
     pub fn drain(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
+        self.0.stopping.0.cancel();
+    }
+
+    /// What tells an answer that the server stops.
+    pub fn stopping(&self) -> Stopping {
+        self.0.stopping.clone()
     }
 
     /// Waits until every request that began before has been answered.

@@ -3,12 +3,25 @@
 use outhaul_exports::export::Progress;
 
 use super::*;
+use crate::kit::stopping::Stopping;
 
 struct Stream(Body);
 
 impl Stream {
     async fn open(server: &Server, path: &str, key: &str, last: Option<&str>) -> Self {
-        let mut request = Request::get(path).header("Authorization", format!("Bearer {key}"));
+        Self::open_until(server, path, key, last, Stopping::default()).await
+    }
+
+    /// A stream of a server that may be told to stop.
+    async fn open_until(
+        server: &Server,
+        path: &str,
+        key: &str,
+        last: Option<&str>,
+        stopping: Stopping,
+    ) -> Self {
+        let mut request =
+            Request::get(path).extension(stopping).header("Authorization", format!("Bearer {key}"));
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }
@@ -153,4 +166,31 @@ async fn a_tenant_holds_a_limited_number_of_streams() {
     let _other = Stream::open(&server, "/api/v1/events", "globex-reader", None).await;
     drop(first);
     Stream::open(&server, "/api/v1/events", "acme-reader", None).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_its_streams_and_clients_go_on() {
+    let server = Server::new().await;
+    let id = server.create("acme-exporter").await;
+    for path in ["/api/v1/events".to_owned(), format!("/api/v1/exports/{id}/events")] {
+        let stopping = Stopping::default();
+        let mut stream =
+            Stream::open_until(&server, &path, "acme-reader", None, stopping.clone()).await;
+        let (last, kind, _) = stream.event().await;
+        assert_eq!(kind, "submitted");
+        {
+            let mut next = std::pin::pin!(stream.next());
+            assert!(futures::poll!(&mut next).is_pending(), "nothing else has happened: {path}");
+            stopping.0.cancel();
+            assert_eq!(next.await, None, "{path}");
+        }
+        let last = last.expect("a stored event has an id").to_string();
+        let key = "acme-reader";
+        // One that is opened then ends too.
+        let late = Stream::open_until(&server, &path, key, Some(&last), stopping);
+        assert_eq!(late.await.next().await, None, "{path}");
+        let mut again = Stream::open(&server, &path, key, Some(&last)).await;
+        let mut next = std::pin::pin!(again.next());
+        assert!(futures::poll!(&mut next).is_pending(), "it misses and repeats nothing: {path}");
+    }
 }
