@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
+use futures::StreamExt as _;
+use outhaul_dialects::kit::stopping::Stopping;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::app::Route;
@@ -28,6 +30,16 @@ async fn panics() -> &'static str {
     panic!("on purpose")
 }
 
+/// An answer that ends only when the server stops.
+async fn feed(Stopping(stopping): Stopping) -> axum::body::Body {
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"begun"))]);
+    let end = futures::stream::once(async move {
+        stopping.cancelled().await;
+        Ok(Bytes::from_static(b"ended"))
+    });
+    axum::body::Body::from_stream(begun.chain(end))
+}
+
 struct Running {
     address: SocketAddr,
     stop: Stop,
@@ -39,6 +51,7 @@ async fn start(change: impl FnOnce(&mut Server)) -> Running {
     let echo = Router::new()
         .route("/v1/echo", post(|body: Bytes| async move { body }))
         .route("/v1/panic", get(panics))
+        .route("/v1/feed", get(feed))
         .fallback(|| async { (http::StatusCode::NOT_FOUND, "of the dialect") });
     let inner = Router::new().fallback(|| async { "inner" });
     let routes = vec![
@@ -146,15 +159,34 @@ async fn connections_past_the_limit_wait() {
     first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it reads");
     let mut byte = [0];
     first.read_exact(&mut byte).await.expect("it answers");
-    // The second is answered once the first has gone.
-    let request = ask("GET /healthz");
-    let second = exchange(&server, &request);
-    let third = async {
-        tokio::task::yield_now().await;
-        drop(first);
-    };
-    let (answer, ()) = tokio::join!(second, third);
+    let mut second = TcpStream::connect(server.address).await.expect("it waits to be accepted");
+    second.write_all(&ask("GET /healthz")).await.expect("it is sent");
+    let mut answer = std::pin::pin!(read_all(&mut second));
+    // Time enough for a server that took the second to answer it: twenty answers to the first.
+    for _ in 0..20 {
+        first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it reads");
+        let mut bytes = [0; 64];
+        assert!(first.read(&mut bytes).await.is_ok_and(|count| count > 0), "it answers");
+        assert!(futures::poll!(&mut answer).is_pending(), "the second has no place yet");
+    }
+    drop(first);
+    let answer = answer.await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_told_that_the_server_stops() {
+    let server = start(|_| ()).await;
+    let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+    stream.write_all(&ask("GET /v1/feed")).await.expect("it reads");
+    let mut begun = Vec::new();
+    while !begun.ends_with(b"begun\r\n") {
+        begun.push(stream.read_u8().await.expect("it has begun"));
+    }
+    server.flights.drain();
+    server.flights.landed().await;
+    let answer = read_all(&mut stream).await;
+    assert!(answer.contains("ended"), "{answer}");
 }
 
 #[tokio::test]
