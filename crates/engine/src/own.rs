@@ -5,7 +5,7 @@
 //! which says of every row that it is the owner's, and the scope is the owner's. A server cannot
 //! come here: it is given its catalog, and this makes one of its own.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,13 +19,16 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::scalar::ScalarValue;
 use object_store::ObjectStore;
 use outhaul_exports::catalog::raw::{RawField, RawObject};
-use outhaul_exports::catalog::{Catalog, Object};
+use outhaul_exports::catalog::{Catalog, FieldType, Object};
 use outhaul_exports::principal::{Tenant, TenantId, TenantScope};
 use outhaul_exports::{Error, Result};
 
 use crate::DataFusionEngine;
 use crate::barrier::Admission;
-use crate::sources::{self, DiscoveredTable, Pinned, ScanAsk, Source, SourceConfig, Table};
+use crate::sources::{
+    self, Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, ScanAsk, Source,
+    SourceConfig, Table,
+};
 
 /// The column that every table gets; no file can have one of this name that a catalog could name.
 const OWNER: &str = "#owner";
@@ -40,6 +43,9 @@ pub struct OwnSource {
     pub catalog: Arc<Catalog>,
     /// The owner's scope: all rows.
     pub scope: TenantScope,
+    /// The tables that cannot be read. Each has an object all the same, and whoever names it is
+    /// told why.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl OwnSource {
@@ -49,14 +55,24 @@ impl OwnSource {
     /// `Unavailable` when it cannot be read; `Invalid` when it holds no table, or two of one name.
     pub async fn open(config: &SourceConfig) -> Result<Self> {
         let source = sources::open(config, None)?;
-        let tables = source.discover().await?;
+        let Discovered { tables, mut left_out } = source.discover().await?;
+        if tables.is_empty() && !left_out.is_empty() {
+            return Err(left_out.remove(0).why);
+        }
         if tables.is_empty() {
             let text = "the source holds no Parquet, CSV or NDJSON files".to_owned();
             return Err(Error::invalid("source", text));
         }
-        let objects = tables.iter().map(|table| object(config.name(), table)).collect();
+        let mut objects: Vec<_> = tables.iter().map(|table| object(config.name(), table)).collect();
+        let mut taken: HashSet<_> = objects.iter().map(|o| o.name.to_ascii_lowercase()).collect();
+        let unreadable = left_out.iter().map(|out| object(config.name(), &unread(&out.table)));
+        objects.extend(unreadable.filter(|o| taken.insert(o.name.to_ascii_lowercase())));
         let catalog = Arc::new(Catalog::check(objects)?);
-        let source: Arc<dyn Source> = Arc::new(Owned(source));
+        let whys = left_out.iter().map(|out| {
+            let why = Error::new(out.why.kind().clone(), out.why.public());
+            (out.table.clone(), why.with_internal(out.why.chain()))
+        });
+        let source: Arc<dyn Source> = Arc::new(Owned { source, unread: Arc::new(whys.collect()) });
         let engine = DataFusionEngine::over(Arc::clone(&catalog), config.name(), source);
         let scope = TenantScope::of(&Tenant {
             id: TenantId::from("owner"),
@@ -67,8 +83,19 @@ impl OwnSource {
             orgs: Vec::new(),
             public_key: None,
         });
-        Ok(Self { engine, catalog, scope })
+        Ok(Self { engine, catalog, scope, left_out })
     }
+}
+
+/// What stands for a table that cannot be read: a catalog has no object without a field.
+fn unread(table: &str) -> DiscoveredTable {
+    let column = DiscoveredColumn {
+        name: "unreadable".to_owned(),
+        column_type: String::new(),
+        field_type: FieldType::Text,
+        nullable: true,
+    };
+    DiscoveredTable { name: table.to_owned(), columns: vec![column], rows: None }
 }
 
 fn object(source: &str, table: &DiscoveredTable) -> RawObject {
@@ -126,34 +153,46 @@ fn word(name: &str) -> String {
 
 /// A source with the owner's column.
 #[derive(Debug)]
-struct Owned(Arc<dyn Source>);
+struct Owned {
+    source: Arc<dyn Source>,
+    /// Why tables cannot be read, by their names.
+    unread: Arc<HashMap<String, Error>>,
+}
 
 #[async_trait]
 impl Source for Owned {
     fn guarantee(&self) -> &'static str {
-        self.0.guarantee()
+        self.source.guarantee()
     }
 
     async fn pin(&self, tables: &BTreeSet<String>) -> Result<Arc<dyn Pinned>> {
-        Ok(Arc::new(OwnedMoment(self.0.pin(tables).await?)))
+        let inner = self.source.pin(tables).await?;
+        Ok(Arc::new(OwnedMoment { inner, unread: Arc::clone(&self.unread) }))
     }
 
-    async fn discover(&self) -> Result<Vec<DiscoveredTable>> {
-        self.0.discover().await
+    async fn discover(&self) -> Result<Discovered> {
+        self.source.discover().await
     }
 }
 
 #[derive(Debug)]
-struct OwnedMoment(Arc<dyn Pinned>);
+struct OwnedMoment {
+    inner: Arc<dyn Pinned>,
+    unread: Arc<HashMap<String, Error>>,
+}
 
 #[async_trait]
 impl Pinned for OwnedMoment {
     fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
-        self.0.store()
+        self.inner.store()
     }
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
-        let inner = self.0.table(object).await?;
+        if let Some(why) = self.unread.get(&object.table.table) {
+            let why_again = Error::new(why.kind().clone(), why.public());
+            return Err(why_again.with_internal(why.chain()));
+        }
+        let inner = self.inner.table(object).await?;
         let mut fields: Vec<_> = inner.schema().fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(OWNER, DataType::Int8, false)));
         Ok(Arc::new(OwnedTable { inner, schema: Arc::new(Schema::new(fields)) }))

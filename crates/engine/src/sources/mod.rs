@@ -51,6 +51,24 @@ impl SourceConfig {
     }
 }
 
+/// What a source holds.
+#[derive(Debug, Default)]
+pub struct Discovered {
+    /// The tables that can be read.
+    pub tables: Vec<DiscoveredTable>,
+    /// Those that cannot, which people want to be warned of.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A table that cannot be read. The others of its source can.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// What an object's `table` would say.
+    pub table: String,
+    /// Why. Its public text is a sentence that names the table.
+    pub why: Error,
+}
+
 /// A table that a source offers, as `catalog init` finds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiscoveredTable {
@@ -75,11 +93,25 @@ pub struct DiscoveredColumn {
     pub nullable: bool,
 }
 
-/// Lists the tables of a source and their columns.
+/// Lists the tables of a source and their columns, without those that cannot be read: see
+/// [`survey`], which also names these.
+///
+/// # Errors
+/// `Unavailable` when the source cannot be reached; the first reason when there are tables and none
+/// of them can be read.
+pub async fn discover(config: &SourceConfig) -> Result<Vec<DiscoveredTable>> {
+    let mut found = survey(config).await?;
+    if found.tables.is_empty() && !found.left_out.is_empty() {
+        return Err(found.left_out.remove(0).why);
+    }
+    Ok(found.tables)
+}
+
+/// Lists the tables of a source and their columns, and the tables that cannot be read.
 ///
 /// # Errors
 /// `Unavailable` when the source cannot be reached, `Invalid` when it is not what it is said to be.
-pub async fn discover(config: &SourceConfig) -> Result<Vec<DiscoveredTable>> {
+pub async fn survey(config: &SourceConfig) -> Result<Discovered> {
     open(config, None)?.discover().await
 }
 
@@ -103,7 +135,7 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     async fn pin(&self, tables: &BTreeSet<String>) -> Result<Arc<dyn Pinned>>;
 
     /// Lists what there is.
-    async fn discover(&self) -> Result<Vec<DiscoveredTable>>;
+    async fn discover(&self) -> Result<Discovered>;
 }
 
 /// One moment of a source.

@@ -16,8 +16,8 @@ use outhaul_exports::{Error, Result};
 use tempfile::TempDir;
 
 use super::kit::{Answer, collect, refused, select, write_file};
-use crate::sources::SourceConfig;
 use crate::sources::files::FileFormat;
+use crate::sources::{SourceConfig, discover, survey};
 use crate::{DataFusionEngine, OwnSource};
 
 /// A folder of files, and a catalog with one object `T` over the file `t` in it.
@@ -248,4 +248,37 @@ async fn the_greatest_number_without_a_sign_is_a_decimal() {
     write_file(&folder.dir.path().join("t.parquet"), &batch, FileFormat::Parquet);
     let answer = folder.own("t").await.expect("rows");
     assert_eq!(answer.column(0), ["18446744073709551615", "0"]);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_left_out_and_told_of() {
+    let files = [
+        ("good.csv", "id\n1\n"),
+        ("empty.csv", ""),
+        ("bad.parquet", "SECRET"),
+        ("ragged.csv", "a,b\n1\n"),
+        ("odd.ndjson", "[1]\n"),
+    ];
+    let folder = Folder::of(&[], &files);
+    assert_eq!(folder.own("good").await.expect("rows").column(0), ["1"]);
+    let own = OwnSource::open(&folder.source()).await.expect("it opens");
+    let left_out: Vec<_> = own.left_out.iter().map(|out| out.table.as_str()).collect();
+    assert_eq!(left_out, ["bad.parquet", "empty.csv", "odd.ndjson", "ragged.csv"]);
+    for table in ["bad", "empty", "odd", "ragged"] {
+        let error = refused(folder.own(table).await);
+        assert!(error.to_string().contains(&format!("object {table}.")), "{}", error.chain());
+        assert!(!error.to_string().contains("SECRET"), "{error}");
+        let query = Query::Sql { text: format!("select count(*) from {table}") };
+        let snapshot = own.engine.begin(&own.scope, &folder.limits()).await.expect("it begins");
+        let error = refused(collect(snapshot.as_ref(), &query).await);
+        assert!(error.to_string().contains(&format!("object {table}.")), "{}", error.chain());
+    }
+    let found = survey(&folder.source()).await.expect("it is read");
+    assert_eq!((found.tables.len(), found.left_out.len()), (1, 4));
+    assert_eq!(discover(&folder.source()).await.expect("one is good").len(), 1);
+    let hopeless = Folder::of(&[], &[("empty.csv", "")]);
+    let error = discover(&hopeless.source()).await.expect_err("none is good");
+    assert!(error.to_string().contains("no columns"), "{error}");
+    let error = OwnSource::open(&hopeless.source()).await.err().expect("none is good");
+    assert!(error.to_string().contains("no columns"), "{error}");
 }

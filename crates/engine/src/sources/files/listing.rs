@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -67,12 +68,14 @@ impl FileSource {
             }
             return Ok(Found { format, files });
         }
-        for format in FileFormat::ALL {
-            for ending in format.extensions() {
-                let path = self.child(&format!("{table}.{ending}"))?;
-                if let Some(found) = self.single(&path).await? {
-                    return Ok(found);
-                }
+        // All at once: each is a question to a store that may be far away.
+        let endings = FileFormat::ALL.into_iter().flat_map(|format| format.extensions());
+        let named = endings.map(|ending| async move {
+            self.single(&self.child(&format!("{table}.{ending}"))?).await
+        });
+        for found in join_all(named.collect::<Vec<_>>()).await {
+            if let Some(found) = found? {
+                return Ok(found);
             }
         }
         Err(Missing::Nothing)

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use futures::{FutureExt, StreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use outhaul_exports::catalog::{FieldType, Object};
 use outhaul_exports::{Error, ErrorKind, Result};
@@ -16,10 +17,14 @@ use super::config::{Config, FileFormat, Root};
 use super::listing::{FILES_MAX, Found, Missing};
 use super::pinned::PinnedStore;
 use super::table::FileTable;
-use crate::sources::{DiscoveredColumn, DiscoveredTable, Pinned, Source, Table};
+use crate::sources::{
+    Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, Source, Table,
+};
 
 /// Memory for Parquet footers that are kept between runs. Bytes.
 const FOOTERS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Tables whose files are looked for at once.
+const TABLES_AT_ONCE: usize = 16;
 
 /// An opened `files` source.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ pub(crate) struct FileSource {
     /// By path in this source's store, and therefore one for each source.
     footers: Arc<FileMetadataCache>,
 }
+
 impl FileSource {
     pub(crate) fn open(config: &Config, store: Option<Arc<dyn ObjectStore>>) -> Result<Self> {
         let root = config.root(store)?;
@@ -40,6 +46,7 @@ impl FileSource {
         let footers = Arc::new(DefaultCache::new(FOOTERS_BYTES_MAX));
         Ok(Self { config: config.clone(), root, url, footers })
     }
+
     /// Forgets footers of files that have another version now, where only the version tells.
     fn forget_old_footers(&self, files: &[ObjectMeta]) {
         for file in files {
@@ -80,24 +87,29 @@ impl Source for FileSource {
     }
 
     async fn pin(&self, tables: &BTreeSet<String>) -> Result<Arc<dyn Pinned>> {
-        let mut found = HashMap::new();
-        for table in tables {
-            found.insert(table.clone(), self.find(table).await);
-        }
+        let finds: Vec<_> = tables
+            .iter()
+            .map(|table| async move { (table.clone(), self.find(table).await) }.boxed())
+            .collect();
+        let found = stream::iter(finds).buffer_unordered(TABLES_AT_ONCE).collect().await;
         Ok(Arc::new(self.pinned(found)))
     }
 
-    async fn discover(&self) -> Result<Vec<DiscoveredTable>> {
-        let mut tables = Vec::new();
+    async fn discover(&self) -> Result<Discovered> {
+        let mut discovered = Discovered::default();
         for name in self.names().await? {
             let found = self.find(&name).await;
             if matches!(found, Err(Missing::Nothing)) {
                 continue;
             }
             let pinned = self.pinned(HashMap::from([(name.clone(), found)]));
-            tables.push(pinned.discovered(&name).await?);
+            match pinned.discovered(&name).await {
+                Ok(table) => discovered.tables.push(table),
+                // The others are as good as they were without it.
+                Err(why) => discovered.left_out.push(LeftOut { table: name, why }),
+            }
         }
-        Ok(tables)
+        Ok(discovered)
     }
 }
 
@@ -166,6 +178,7 @@ impl PinnedFiles {
             decimal_digits: self.decimal_digits,
         })
     }
+
     async fn discovered(&self, name: &str) -> Result<DiscoveredTable> {
         let table = self.open(name, name, None).await?;
         let columns = match table.found.format {
@@ -181,6 +194,10 @@ impl PinnedFiles {
                 table.schema.fields().iter().map(column).collect()
             }
         };
+        if columns.is_empty() {
+            let text = format!("object {name}: its files are empty: there are no columns in them");
+            return Err(Error::invalid(name, text));
+        }
         Ok(DiscoveredTable { name: name.to_owned(), columns, rows: table.rows() })
     }
 }
