@@ -461,7 +461,7 @@ mod tests {
         assert_eq!(quick.record_expires_at, record, "it lasts long enough");
         // It waited for almost as long as its record is kept.
         let late = record - TimeDelta::seconds(1);
-        let mut slow = export.clone();
+        let mut slow = export;
         complete(&mut slow, late);
         assert_eq!(slow.files_expire_at, Some(late + TimeDelta::seconds(3_600)));
         assert_eq!(Some(slow.record_expires_at), slow.files_expire_at);

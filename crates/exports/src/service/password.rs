@@ -78,8 +78,8 @@ mod tests {
     async fn clients_that_go_away_buy_no_more_checks() {
         static CHECKS: Checks = Checks::new(2, 3);
         let begun = Arc::new(AtomicUsize::new(0));
-        let (begins, has_begun) = mpsc::channel();
-        let (end, may_end) = mpsc::channel::<()>();
+        let (begins, has_begun) = mpsc::sync_channel(32);
+        let (end, may_end) = mpsc::sync_channel::<()>(1);
         let may_end = Arc::new(std::sync::Mutex::new(may_end));
         let work = || {
             let (begun, begins, may_end) = (begun.clone(), begins.clone(), may_end.clone());

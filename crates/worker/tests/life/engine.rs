@@ -4,8 +4,9 @@
 //! `begin=`, `open=` and `check=` name an action for an earlier moment; `begin=` stands in the
 //! tenant's value, because no query is known then. Actions: `abort`, `panic`, `hang` (waits for
 //! ever), `block` (keeps a thread for ever), `bomb` (takes memory bit by bit), `leap` (takes far
-//! too much at once), `freeze` (stops the process), `away` (an error that may pass), `missing`
-//! and `bad` (those that may not), `wait:PATH` (until the named pipe at PATH is opened and closed by a writer).
+//! too much at once), `freeze` (stops the process), `away` (an error that may pass), `missing` and
+//! `bad` (those that may not), `wait:PATH` (until the named pipe at PATH is opened and closed by a
+//! writer).
 
 use std::sync::Arc;
 
