@@ -287,10 +287,7 @@ impl From<FileError> for Problem {
     fn from(error: FileError) -> Self {
         match error {
             FileError::RangeNotSatisfiable { length } => {
-                let detail = format!(
-                    "the range holds none of the file's {length} bytes, or several ranges were \
-                     asked for: ask for one at a time"
-                );
+                let detail = format!("the range holds none of the file's {length} bytes");
                 let status = StatusCode::RANGE_NOT_SATISFIABLE;
                 let mut problem = Self::new(status, "range_not_satisfiable", detail).at("Range");
                 problem.0.content_range = Some(length);
