@@ -51,10 +51,10 @@ impl Form {
 ///
 /// # Errors
 /// When the line is not one JSON object. The error says where, never what.
-pub(super) fn values<'de, F: FnMut(&str) -> Option<usize>>(
-    line: &'de [u8],
+pub(super) fn values<F: FnMut(&str) -> Option<usize>>(
+    line: &[u8],
     place: F,
-) -> std::result::Result<Vec<(usize, &'de RawValue)>, usize> {
+) -> std::result::Result<Vec<(usize, &RawValue)>, usize> {
     let mut reader = serde_json::Deserializer::from_slice(line);
     let values = Row(place).deserialize(&mut reader).map_err(|cause| cause.column())?;
     reader.end().map_err(|cause| cause.column())?;
