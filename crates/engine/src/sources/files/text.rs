@@ -113,8 +113,10 @@ impl PinnedFiles {
             let mut lines = open.map_err(|cause| source(object, cause))?;
             while let Some((at, line)) = lines.next().await.map_err(|c| source(object, c))? {
                 let known = |key: &str| {
-                    Some(*places.entry(key.to_owned()).or_insert_with(|| {
+                    let known = places.get(key).copied();
+                    Some(known.unwrap_or_else(|| {
                         found.push((key.to_owned(), Guess::default()));
+                        places.insert(key.to_owned(), found.len() - 1);
                         found.len() - 1
                     }))
                 };
@@ -149,22 +151,21 @@ impl PinnedFiles {
     ) -> Result<(SchemaRef, Vec<Form>)> {
         let name = &object.name;
         let mut sampled = Vec::new();
+        let mut known = HashSet::new();
         let mut rows = 0;
         if let Some(first) = files.iter().find(|file| file.size > 0) {
             let sample = self.sample(name, first).await?;
             for line in sample.split(|&byte| byte == b'\n').filter(|line| !is_blank(line)) {
                 rows += 1;
-                let mut known = HashSet::new();
                 let key = |key: &str| {
-                    known.insert(key.to_owned());
+                    if sampled.len() < COLUMNS_MAX && !known.contains(key) {
+                        known.insert(key.to_owned());
+                        sampled.push(key.to_owned());
+                    }
                     None
                 };
                 // A line that is wrong is told where all lines are read.
                 let _ = values(line, key);
-                known.retain(|key| !sampled.contains(key));
-                let mut known: Vec<_> = known.into_iter().collect();
-                known.sort_unstable();
-                sampled.extend(known.into_iter().take(COLUMNS_MAX - sampled.len()));
             }
         }
         let declared = object.fields.iter().map(|field| &field.column);
