@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::Output;
 use crate::exit::{Code, Exit};
+use crate::output::outln;
 
 /// Its options.
 #[derive(Debug, Args)]
@@ -54,12 +55,14 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         .with_context(|| format!("{} is not JSON", options.manifest.display()))?;
     let listed = listed(&manifest)?;
     let own = options.file.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = options.name.or(own).unwrap_or_default();
-    let found = choose(&listed, &name)?;
+    let found = match &options.name {
+        Some(name) => named(&listed, name)?,
+        None => choose(&listed, &own.unwrap_or_default())?,
+    };
     let (bytes, sha256) = digest(&options.file)?;
     let whole = bytes == found.bytes && sha256 == found.sha256;
     if options.output.json {
-        println!(
+        outln!(
             "{:#}",
             serde_json::json!({
                 "file": found.name, "whole": whole, "rows": found.rows, "bytes": bytes,
@@ -83,7 +86,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         return Err(Exit::new(Code::Digest, text).into());
     }
     if !options.output.json {
-        println!("{} is whole: {} rows, {bytes} bytes, SHA-256 {sha256}", found.name, found.rows);
+        outln!("{} is whole: {} rows, {bytes} bytes, SHA-256 {sha256}", found.name, found.rows);
     }
     Ok(())
 }
@@ -110,15 +113,20 @@ pub fn listed(manifest: &Value) -> anyhow::Result<Vec<Listed>> {
     files.filter(|files| !files.is_empty()).context("the manifest lists no files as ours do")
 }
 
+/// The file of that name.
+fn named<'a>(listed: &'a [Listed], name: &str) -> anyhow::Result<&'a Listed> {
+    listed.iter().find(|file| file.name == name).ok_or_else(|| {
+        let names: Vec<_> = listed.iter().map(|file| file.name.as_str()).collect();
+        anyhow!("the manifest lists {}, not {name}: say which with --name", names.join(", "))
+    })
+}
+
+/// The file of that name; of one file, the name does not matter.
 fn choose<'a>(listed: &'a [Listed], name: &str) -> anyhow::Result<&'a Listed> {
-    if let Some(found) = listed.iter().find(|file| file.name == name) {
-        return Ok(found);
+    match listed {
+        [only] => Ok(only),
+        _ => named(listed, name),
     }
-    if let [only] = listed {
-        return Ok(only);
-    }
-    let names: Vec<_> = listed.iter().map(|file| file.name.as_str()).collect();
-    bail!("the manifest lists {}, not {name}: say which with --name", names.join(", "))
 }
 
 /// Length and SHA-256 of a file.
