@@ -80,6 +80,28 @@ fn a_server_that_stays_away_is_not_waited_for() {
     assert!(words.contains("waits again") && words.contains("cannot reach"), "{words}");
 }
 
+/// A flag that would do nothing is refused.
+#[test]
+fn flags_that_do_not_go_together_are_refused() {
+    let folder = std::env::temp_dir();
+    let sql = ["--sql", "select 1"];
+    let file = ["--request", "r.json"];
+    for (what, flag) in [
+        (sql, &["--where", "a"][..]),
+        (sql, &["--limit", "3"]),
+        (sql, &["--fields", "Id"]),
+        (sql, &["--order-by", "-Id"]),
+        (file, &["--format", "xlsx"]),
+        (file, &["--pack", "gzip"]),
+        (file, &["--encrypted"]),
+        (file, &["--label", "x"]),
+        (file, &["--where", "a"]),
+    ] {
+        let words = run_in(&folder, &[&["exports", "create"], &what[..], flag].concat()).ended(2);
+        assert!(words.contains("cannot be used with"), "{words}");
+    }
+}
+
 #[test]
 fn the_server_is_named_before_or_behind_the_subcommand() {
     use Deal::Say;

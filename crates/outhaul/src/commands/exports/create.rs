@@ -11,6 +11,7 @@ use super::{pull, watch};
 use crate::cli::{Output, Pack};
 use crate::client::{Client, completed, text};
 use crate::exit::{Code, Exit};
+use crate::output::{errln, outln};
 
 /// Its options.
 #[derive(Debug, Args)]
@@ -23,16 +24,16 @@ pub struct Options {
     #[arg(long)]
     object: Option<String>,
     /// Fields, in order; `Account.Name` follows a relation. All that are not optional when absent.
-    #[arg(long, value_delimiter = ',', requires = "object")]
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["sql", "request"])]
     fields: Vec<String>,
     /// Which rows, as an SQL expression over the object's own fields.
-    #[arg(long = "where", requires = "object")]
+    #[arg(long = "where", conflicts_with_all = ["sql", "request"])]
     filter: Option<String>,
     /// In which order: fields, each with `-` before it for the greatest first.
-    #[arg(long, value_delimiter = ',', requires = "object", allow_hyphen_values = true)]
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["sql", "request"], allow_hyphen_values = true)]
     order_by: Vec<String>,
     /// The most rows.
-    #[arg(long, requires = "object")]
+    #[arg(long, conflicts_with_all = ["sql", "request"])]
     limit: Option<u64>,
     /// A SELECT statement over the catalog's objects; several make several files.
     #[arg(long)]
@@ -42,19 +43,19 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     request: Option<String>,
     /// The format: csv, html, xlsx.
-    #[arg(long, default_value = "csv")]
+    #[arg(long, default_value = "csv", conflicts_with = "request")]
     format: String,
     /// How files are packed.
-    #[arg(long, default_value = "none")]
+    #[arg(long, default_value = "none", conflicts_with = "request")]
     pack: Pack,
     /// Encrypt sensitive values to the tenant's public key instead of masking them.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "request")]
     encrypted: bool,
     /// A name for it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "request")]
     label: Option<String>,
     /// A longer text about it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "request")]
     description: Option<String>,
     /// The same key makes a repeated request answer the first one's export.
     #[arg(long, value_name = "KEY")]
@@ -83,17 +84,17 @@ pub async fn run(client: &Client, options: Options) -> anyhow::Result<()> {
     let id = text(&export, "id")?.to_owned();
     if !options.wait && options.output.is_none() {
         match options.print.json {
-            true => println!("{export:#}"),
-            false => println!("{id}"),
+            true => outln!("{export:#}"),
+            false => outln!("{id}"),
         }
         return Ok(());
     }
     if !options.print.json {
-        eprintln!("export {id}");
+        errln!("export {id}");
     }
     let ended = watch(client, &id).await?;
     if options.print.json {
-        println!("{ended:#}");
+        outln!("{ended:#}");
     } else {
         super::print_ended(&ended);
     }
