@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::Problems;
+use crate::output::{self, errln};
 
 /// What a command's end means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,10 @@ pub enum Code {
     Digest = 7,
     /// Interrupted (128 + SIGINT).
     Interrupted = 130,
+    /// The reader of standard output has left (128 + SIGPIPE).
+    Unread = 141,
+    /// Told to end (128 + SIGTERM).
+    Terminated = 143,
 }
 
 /// What `--help` says about it.
@@ -38,6 +45,8 @@ Exit codes:
   6    the export failed, was cancelled, or its files are gone
   7    a file is not what its manifest says
   130  interrupted
+  141  whoever read standard output has left
+  143  told to end
 
 `outhaul help COMMAND` explains a command. The documentation is in docs/.";
 
@@ -63,37 +72,76 @@ pub fn code_of(error: &anyhow::Error) -> Code {
     known.unwrap_or(if config { Code::Config } else { Code::Failed })
 }
 
-/// Prints what went wrong and answers the exit code. A reader of our output that closed its pipe
-/// (`| head`) is no failure worth a word.
+/// Prints what went wrong and answers the exit code. A reader of standard output that has left
+/// (`| head`) is not worth a word.
 pub fn report(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    let is_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    if !error.chain().any(is_pipe) {
-        eprintln!("outhaul: {}", text_of(&error));
+    if output::is_unread(&error) {
+        return ExitCode::from(Code::Unread as u8);
     }
+    errln!("outhaul: {}", text_of(&error));
     ExitCode::from(code_of(&error) as u8)
 }
 
-/// All causes, each once: a cause whose text its effect already quotes is not repeated.
+/// A mistake in a request that came from the command line itself.
+pub fn usage(error: outhaul_exports::Error) -> anyhow::Error {
+    Exit::new(Code::Usage, text_of(&error.into())).into()
+}
+
+/// Waits until the process is asked to end, by Ctrl-C or SIGTERM.
+pub async fn asked_to_end() -> Exit {
+    let code = tokio::select! {
+        () = signalled(SignalKind::interrupt()) => Code::Interrupted,
+        () = signalled(SignalKind::terminate()) => Code::Terminated,
+    };
+    Exit::new(code, "interrupted")
+}
+
+async fn signalled(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        // The system ends the process by itself then.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// All causes, each once: a cause is left out whose text its effect quotes already, and an effect
+/// that only repeats its cause behind a name is said as that.
 fn text_of(error: &anyhow::Error) -> String {
-    let mut text = String::new();
+    let mut parts: Vec<String> = Vec::new();
+    let mut add = |text: String| {
+        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+    };
     for cause in error.chain() {
-        let own = match cause.downcast_ref::<outhaul_exports::Error>() {
-            Some(ours) => ours.chain(),
-            None => cause.to_string(),
-        };
-        if text.is_empty() {
-            text = own;
-        } else if !text.contains(&own) {
-            text.push_str(": ");
-            text.push_str(&own);
+        match cause.downcast_ref::<outhaul_exports::Error>() {
+            Some(ours) => {
+                add(ours.public().to_owned());
+                add(internal_of(ours));
+            }
+            None => add(cause.to_string()),
         }
     }
-    text
+    parts.join(": ")
+}
+
+/// What our own error says to the log alone: its chain without what it says to everybody and
+/// without its causes.
+fn internal_of(error: &outhaul_exports::Error) -> String {
+    let mut causes = String::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        causes.push_str(": ");
+        causes.push_str(&error.to_string());
+        cause = error.source();
+    }
+    let chain = error.chain();
+    let own = chain.strip_suffix(&causes).unwrap_or(&chain);
+    let own = own.strip_prefix(error.public()).unwrap_or(own);
+    own.strip_prefix(": ").unwrap_or(own).to_owned()
 }
 
 #[cfg(test)]
@@ -101,6 +149,14 @@ mod tests {
     use anyhow::Context as _;
 
     use super::*;
+
+    #[test]
+    fn causes_that_repeat_are_said_once() {
+        let inner = outhaul_exports::Error::internal("bad row")
+            .with_source(Exit::new(Code::Failed, "row 7"));
+        let error = anyhow::Error::new(inner).context("Csv error: row 7");
+        assert_eq!(text_of(&error), "Csv error: row 7: an internal error occurred: bad row");
+    }
 
     #[test]
     fn codes_survive_context_and_causes_are_said_once() {

@@ -12,6 +12,7 @@ mod demo;
 mod exit;
 mod listener;
 mod logging;
+mod output;
 mod progress;
 mod server;
 mod slot;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use outhaul_engine::sources::SourceConfig;
+use serde_json::{Map, Value};
 
 use crate::config::Loaded;
 
@@ -27,6 +28,21 @@ fn below(source: SourceConfig, folder: &Path) -> SourceConfig {
 /// # Errors
 /// When it cannot be one.
 pub fn files(name: &str, url: &str) -> anyhow::Result<SourceConfig> {
-    let config = serde_json::json!({ "kind": "files", "name": name, "url": url });
-    Ok(below(serde_json::from_value(config)?, &std::env::current_dir()?))
+    files_with(name, url, Map::new())
+}
+
+/// The same, with further keys of its kind.
+///
+/// # Errors
+/// When it cannot be one, or a key is not known.
+pub fn files_with(
+    name: &str,
+    url: &str,
+    mut more: Map<String, Value>,
+) -> anyhow::Result<SourceConfig> {
+    for (key, value) in [("kind", "files"), ("name", name), ("url", url)] {
+        more.insert(key.to_owned(), value.into());
+    }
+    let config = serde_json::from_value(Value::Object(more))?;
+    Ok(below(config, &std::env::current_dir()?))
 }

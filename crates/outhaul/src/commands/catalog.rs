@@ -14,6 +14,7 @@ use outhaul_exports::{Clock as _, SystemClock};
 use crate::catalog_file::{guess, render};
 use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
+use crate::output::outln;
 use crate::sources;
 
 /// The subcommands.
@@ -77,11 +78,11 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             let problems = compare(&checked, &sources).await?;
             if problems.is_empty() {
                 let count = checked.catalog.objects().count();
-                println!("all {count} objects are as the catalog says");
+                outln!("all {count} objects are as the catalog says");
                 return Ok(());
             }
             for problem in &problems {
-                println!("{problem}");
+                outln!("{problem}");
             }
             let text = format!("{} mistakes in the catalog", problems.len());
             Err(crate::exit::Exit::new(crate::exit::Code::Config, text).into())
@@ -104,7 +105,7 @@ async fn init(
     let drafts = guess(name, &tables, tenant_column);
     let text = render(&drafts);
     let Some(path) = output else {
-        print!("{text}");
+        outln!("{}", text.trim_end());
         return Ok(());
     };
     if path.exists() && !force {
@@ -112,8 +113,8 @@ async fn init(
     }
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     let reviews: usize = drafts.iter().map(|draft| draft.reviews.len()).sum();
-    println!("{}: {} objects, {reviews} lines to review", path.display(), drafts.len());
-    println!(
+    outln!("{}: {} objects, {reviews} lines to review", path.display(), drafts.len());
+    outln!(
         "name it in outhaul.toml:\n\n[[sources]]\nkind = \"files\"\nname = \"{name}\"\nurl = \"{source}\"\n\n[catalog]\nfile = \"{}\"",
         path.display()
     );
@@ -124,7 +125,7 @@ fn show(catalog: &Catalog, object: Option<&str>, output: Output) -> anyhow::Resu
     if let Some(name) = object {
         let object = catalog.require(name)?;
         if output.json {
-            println!("{:#}", described(object));
+            outln!("{:#}", described(object));
         } else {
             print_object(object);
         }
@@ -132,12 +133,12 @@ fn show(catalog: &Catalog, object: Option<&str>, output: Output) -> anyhow::Resu
     }
     if output.json {
         let list: Vec<_> = catalog.objects().map(|object| described(object)).collect();
-        println!("{:#}", serde_json::Value::Array(list));
+        outln!("{:#}", serde_json::Value::Array(list));
         return Ok(());
     }
-    println!("{:<28} {:>6} {:>9}  TABLE", "OBJECT", "FIELDS", "RELATIONS");
+    outln!("{:<28} {:>6} {:>9}  TABLE", "OBJECT", "FIELDS", "RELATIONS");
     for object in catalog.objects() {
-        println!(
+        outln!(
             "{:<28} {:>6} {:>9}  {}:{}",
             object.name,
             object.fields.len(),
@@ -150,10 +151,12 @@ fn show(catalog: &Catalog, object: Option<&str>, output: Output) -> anyhow::Resu
 }
 
 fn print_object(object: &Object) {
-    println!("{} ({}), key {}", object.name, object.label, object.key.join(", "));
-    println!(
+    outln!("{} ({}), key {}", object.name, object.label, object.key.join(", "));
+    outln!(
         "  rows from {}:{}, tenant column {}",
-        object.table.source, object.table.table, object.tenant_column
+        object.table.source,
+        object.table.table,
+        object.tenant_column
     );
     for field in &object.fields {
         let notes = [
@@ -164,10 +167,10 @@ fn print_object(object: &Object) {
         ];
         let notes: Vec<_> = notes.iter().filter(|(on, _)| *on).map(|(_, note)| *note).collect();
         let kind = format!("{:?}", field.field_type).to_lowercase();
-        println!("  {:<32} {kind:<10} {}", field.name, notes.join(", "));
+        outln!("  {:<32} {kind:<10} {}", field.name, notes.join(", "));
     }
     for relation in &object.relations {
-        println!("  {:<32} -> {}", relation.name, relation.target);
+        outln!("  {:<32} -> {}", relation.name, relation.target);
     }
 }
 

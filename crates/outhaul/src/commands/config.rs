@@ -1,13 +1,12 @@
 //! `outhaul config`: check and show the configuration.
 
-use std::io::Write as _;
-
 use clap::Subcommand;
 use outhaul_exports::{Clock as _, SystemClock};
 
 use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
 use crate::config::{self, Secrets, schema, show};
+use crate::output::outln;
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -43,18 +42,17 @@ pub enum Command {
 /// # Errors
 /// When the configuration is wrong.
 pub fn run(command: Command) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     match command {
         Command::Check { file, output } => return check(&file, output),
         Command::Show { file, output } => {
             let loaded = config::load(&file.config, Secrets::Hide)?;
             if output.json {
-                writeln!(out, "{:#}", serde_json::to_value(&loaded.config)?)?;
+                outln!("{:#}", serde_json::to_value(&loaded.config)?);
             } else {
-                write!(out, "{}", show::show(&loaded.config)?)?;
+                outln!("{}", show::show(&loaded.config)?.trim_end());
             }
         }
-        Command::Schema => writeln!(out, "{:#}", schema::schema())?,
+        Command::Schema => outln!("{:#}", schema::schema()),
     }
     Ok(())
 }
@@ -72,11 +70,11 @@ fn check(file: &ConfigFile, output: Output) -> anyhow::Result<()> {
                 "text": problem.text,
             })
         });
-        println!("{:#}", serde_json::json!({ "problems": list.collect::<Vec<_>>() }));
+        outln!("{:#}", serde_json::json!({ "problems": list.collect::<Vec<_>>() }));
     }
     let (loaded, checked) = result?;
     if !output.json {
-        println!(
+        outln!(
             "{} is sound: {} sources, {} objects, {} tenants, store {}, artifacts {}",
             file.config.display(),
             loaded.config.sources.len(),
@@ -86,7 +84,7 @@ fn check(file: &ConfigFile, output: Output) -> anyhow::Result<()> {
             loaded.config.artifacts.url,
         );
         for hint in hints(&loaded) {
-            println!("note: {hint}");
+            outln!("note: {hint}");
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `outhaul demo`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -47,7 +48,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     server
         .run(|base_url| {
             folder.announce(base_url, rows, &secrets)?;
-            print!("{}", folder.invitation(base_url, rows, &secrets));
+            // Whether somebody reads it does not matter.
+            let invitation = folder.invitation(base_url, rows, &secrets);
+            std::io::stdout().write_all(invitation.as_bytes()).ok();
             Ok(())
         })
         .await

@@ -16,6 +16,7 @@ use crate::config::check::load_checked;
 use crate::config::size::human;
 use crate::config::{Checked, Loaded};
 use crate::exit::{Code, Exit};
+use crate::output::outln;
 
 /// Room on a volume below which is said so.
 const ROOM_LOW: u64 = 2 << 30;
@@ -240,10 +241,10 @@ fn print(findings: &[Finding], output: Output) {
             .iter()
             .map(|f| json!({ "what": f.what, "state": word(f.grade).to_lowercase(), "text": f.text }))
             .collect();
-        println!("{:#}", json!({ "findings": list }));
+        outln!("{:#}", json!({ "findings": list }));
         return;
     }
     for finding in findings {
-        println!("{:<6} {:<14} {}", word(finding.grade), finding.what, finding.text);
+        outln!("{:<6} {:<14} {}", word(finding.grade), finding.what, finding.text);
     }
 }

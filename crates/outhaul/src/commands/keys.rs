@@ -15,6 +15,7 @@ use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
 use crate::config::{Checked, Loaded};
 use crate::credentials::{AUDIENCES, Ask, Issued, issue, restore};
+use crate::output::outln;
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -219,44 +220,49 @@ fn show(issued: &Issued, output: Output) {
     if output.json {
         let mut shown = entry(credential);
         shown["secret"] = issued.secret.as_str().into();
-        println!("{shown:#}");
+        outln!("{shown:#}");
         return;
     }
     match credential.kind {
-        CredentialKind::ApiKey => println!("API key      {}", issued.secret),
+        CredentialKind::ApiKey => outln!("API key      {}", issued.secret),
         CredentialKind::ClientSecret => {
-            println!("client id    {}\nsecret       {}", credential.public, issued.secret);
+            outln!("client id    {}\nsecret       {}", credential.public, issued.secret);
         }
         CredentialKind::KeyPair => {
-            println!("access key   {}\nsecret       {}", credential.public, issued.secret);
+            outln!("access key   {}\nsecret       {}", credential.public, issued.secret);
         }
         CredentialKind::Password => {
-            println!("user         {}\npassword     {}", credential.public, issued.secret);
+            outln!("user         {}\npassword     {}", credential.public, issued.secret);
         }
     }
-    println!(
+    outln!(
         "for          {} ({}, {}), {}",
         credential.tenant,
         credential.audience,
         role_name(credential.role),
         credential.expires_at.map_or("no end".to_owned(), |end| format!("until {end}"))
     );
-    println!("The secret is not kept and cannot be shown again.");
+    outln!("The secret is not kept and cannot be shown again.");
 }
 
 fn list(found: &[Credential], output: Output) {
     if output.json {
         let list: Vec<_> = found.iter().map(entry).collect();
-        println!("{:#}", serde_json::Value::Array(list));
+        outln!("{:#}", serde_json::Value::Array(list));
         return;
     }
-    println!(
+    outln!(
         "{:<18} {:<10} {:<14} {:<10} {:<9} {:<20} LABEL",
-        "PUBLIC", "AUDIENCE", "KIND", "TENANT", "ROLE", "STATE"
+        "PUBLIC",
+        "AUDIENCE",
+        "KIND",
+        "TENANT",
+        "ROLE",
+        "STATE"
     );
     let now = SystemClock.now();
     for credential in found {
-        println!(
+        outln!(
             "{:<18} {:<10} {:<14} {:<10} {:<9} {:<20} {}",
             short(&credential.public),
             credential.audience,
@@ -290,9 +296,9 @@ async fn revoke(store: &Store, public: &str, output: Output) -> anyhow::Result<(
     };
     let count = store.access().revoke_credential(only, SystemClock.now()).await?;
     if output.json {
-        println!("{:#}", serde_json::json!({ "revoked": count, "public": only }));
+        outln!("{:#}", serde_json::json!({ "revoked": count, "public": only }));
     } else {
-        println!("revoked {}: it stopped working at once", short(only));
+        outln!("revoked {}: it stopped working at once", short(only));
     }
     Ok(())
 }

@@ -3,8 +3,11 @@
 //!
 //! It reads for the owner of the data, so there are no tenants; a server cannot be made to do so.
 
+mod known;
+
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +17,7 @@ use clap::{ArgGroup, Args};
 use futures::StreamExt as _;
 use indicatif::ProgressBar;
 use outhaul_engine::OwnSource;
+use outhaul_engine::sources::SourceConfig;
 use outhaul_exports::catalog::{Catalog, FieldType};
 use outhaul_exports::flow::RowStream;
 use outhaul_exports::ports::{Engine as _, RunLimits};
@@ -22,17 +26,21 @@ use outhaul_exports::spec::FormatChoice;
 use outhaul_formats::pack::EntryName;
 use outhaul_formats::{Entry, Packing, Pipeline, PipelineOptions, Report};
 use outhaul_worker::formats::chosen;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::cli::Pack;
 use crate::config::size::{Size, human};
 use crate::exit::{Code, Exit};
-use crate::{progress, sources};
+use crate::output::{Target, errln};
+use crate::{exit, output, progress, sources};
 
 /// Batches between the engine and the encoders.
 const BATCHES_WAITING: usize = 4;
 /// Bytes that are written to the output together.
 const OUTPUT_BYTES: usize = 1 << 20;
+/// What the source is called where one needs a name.
+const SOURCE: &str = "given";
 
 /// Its options.
 #[derive(Debug, Args)]
@@ -44,20 +52,24 @@ pub struct Options {
     /// A folder of files, one file, or the address of an object store.
     #[arg(long, value_name = "URL")]
     source: String,
+    /// A key of a source, as in the configuration's [[sources]], such as `format=csv`,
+    /// `decimal_digits=2` or `options.region=eu-west-1`; a value is JSON, or else a text.
+    #[arg(long = "source-option", value_name = "KEY=VALUE")]
+    source_options: Vec<String>,
     /// The table whose rows are exported.
     #[arg(long, value_name = "NAME")]
     object: Option<String>,
     /// Fields, in order; all when absent.
-    #[arg(long, value_delimiter = ',', requires = "object")]
+    #[arg(long, value_delimiter = ',', conflicts_with = "sql")]
     fields: Vec<String>,
     /// Which rows, as an SQL expression.
-    #[arg(long = "where", value_name = "TEXT", requires = "object")]
+    #[arg(long = "where", value_name = "TEXT", conflicts_with = "sql")]
     filter: Option<String>,
     /// In which order: fields, each with `-` before it for the greatest first.
-    #[arg(long, value_delimiter = ',', requires = "object", allow_hyphen_values = true)]
+    #[arg(long, value_delimiter = ',', conflicts_with = "sql", allow_hyphen_values = true)]
     order_by: Vec<String>,
     /// The most rows.
-    #[arg(long, requires = "object")]
+    #[arg(long, conflicts_with = "sql")]
     limit: Option<u64>,
     /// One SELECT statement over the tables.
     #[arg(long, value_name = "TEXT")]
@@ -74,7 +86,8 @@ pub struct Options {
     /// How the file is packed.
     #[arg(long, default_value = "none")]
     pack: Pack,
-    /// The file; it appears when it is whole. `-` is standard output.
+    /// The file; it appears when it is whole. `-` is standard output; a pipe or a device is written
+    /// directly.
     #[arg(long, short, value_name = "FILE")]
     output: String,
     /// Memory of the query's operators; past it they spill to disk.
@@ -96,8 +109,16 @@ pub struct Options {
 /// # Errors
 /// When the source cannot be read, the query is wrong, or the output cannot be written.
 pub async fn run(options: Options) -> anyhow::Result<()> {
+    // What was begun is put away when the work is dropped.
+    tokio::select! {
+        done = work(&options) => done,
+        asked = exit::asked_to_end() => Err(asked.into()),
+    }
+}
+
+async fn work(options: &Options) -> anyhow::Result<()> {
     let output = Output::open(&options.output)?;
-    let pipeline = pipeline_options(&options)?;
+    let pipeline = pipeline_options(options)?;
     let spill = Spill::new(options.spill_dir.as_deref())?;
     let limits = RunLimits {
         memory_bytes: options.memory.0,
@@ -105,30 +126,28 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         spill_dir: spill.0.clone(),
         threads: pipeline.threads,
     };
-    let config = sources::files("source", &options.source)?;
+    let config = source(options)?;
     let own = OwnSource::open(&config)
         .await
         .with_context(|| format!("cannot read {}", options.source))?;
-    let query = query(&options, &own.catalog)?;
+    let known =
+        |error| known::with_names(error, &own.catalog, options.object.as_deref(), &options.source);
+    let query = query(options, &own.catalog).map_err(known)?;
     let moment = own.engine.begin(&own.scope, &limits).await?;
-    let rows = moment.open(&query).await?;
+    let rows = moment.open(&query).await.map_err(anyhow::Error::from).map_err(known)?;
 
     let bar = match options.quiet {
         true => ProgressBar::hidden(),
         false => progress::rows(rows.estimated_rows),
     };
     let entry = Entry {
-        name: entry_name(&options, pipeline.format.extension()),
+        name: entry_name(options, pipeline.format.extension()),
         schema: rows.schema.clone(),
         sealing: None,
     };
-    let done = tokio::select! {
-        done = export(rows, pipeline.clone(), entry, &output, &bar) => done,
-        _ = tokio::signal::ctrl_c() => {
-            Err(Exit::new(Code::Interrupted, "interrupted; nothing was written").into())
-        }
-    };
-    pipeline.cancel.store(true, Ordering::Relaxed);
+    let stop = Stop(pipeline.cancel.clone());
+    let done = export(rows, pipeline, entry, &output, &bar).await;
+    drop(stop);
     bar.finish_and_clear();
     let report = done?;
     output.finish()?;
@@ -136,6 +155,42 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         say(&report, bar.elapsed());
     }
     Ok(())
+}
+
+/// Ends the encoders when it is dropped.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The source that the command line describes.
+fn source(options: &Options) -> anyhow::Result<SourceConfig> {
+    let mut more = serde_json::Map::new();
+    for option in &options.source_options {
+        let (key, value) = pair("--source-option", option)?;
+        match key.split_once('.') {
+            Some(("options", key)) => {
+                // The settings of object stores are texts.
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                more.entry("options").or_insert_with(|| json!({}))[key] = json!(value);
+            }
+            _ => {
+                more.insert(key.to_owned(), value);
+            }
+        }
+    }
+    sources::files_with(SOURCE, &options.source, more)
+        .map_err(|error| Exit::new(Code::Usage, format!("--source-option: {error}")).into())
+}
+
+/// `KEY=VALUE`, with a value that is JSON, or else a text.
+fn pair<'a>(option: &str, text: &'a str) -> anyhow::Result<(&'a str, Value)> {
+    let wrong = || Exit::new(Code::Usage, format!("{option} {text}: write KEY=VALUE"));
+    let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((key, serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
 /// Reads, encodes and writes at the same time.
@@ -147,7 +202,7 @@ async fn export(
     bar: &ProgressBar,
 ) -> anyhow::Result<Report> {
     let (sender, mut receiver) = mpsc::channel(BATCHES_WAITING);
-    let sink = output.sink()?;
+    let sink = output.sink().await?;
     let mut pipeline = Pipeline::new(pipeline, sink)?;
     let progress = pipeline.progress();
     let encoding = tokio::task::spawn_blocking(move || {
@@ -188,11 +243,11 @@ fn say(report: &Report, took: std::time::Duration) {
                 column => format!("column {column}: "),
             };
             let sentence = warning.kind.sentence();
-            eprintln!("warning: {column}{sentence} ({} times)", warning.count);
+            errln!("warning: {column}{sentence} ({} times)", warning.count);
         }
     }
     let seconds = took.as_secs_f64();
-    eprintln!(
+    errln!(
         "{} rows, {} in {seconds:.1} s ({:.0} rows a second)",
         report.rows,
         human(report.bytes_written),
@@ -204,12 +259,10 @@ fn pipeline_options(options: &Options) -> anyhow::Result<PipelineOptions> {
     let mut choice = FormatChoice::plain(options.format.clone());
     choice.values.null.clone_from(&options.null);
     for option in &options.options {
-        let wrong = || Exit::new(Code::Usage, format!("--option {option}: write KEY=VALUE"));
-        let (key, value) = option.split_once('=').ok_or_else(wrong)?;
-        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        let (key, value) = pair("--option", option)?;
         choice.options.insert(key.to_owned(), value);
     }
-    let (format, format_options) = chosen(&choice)?;
+    let (format, format_options) = chosen(&choice).map_err(exit::usage)?;
     let default = PipelineOptions::new(format);
     Ok(PipelineOptions {
         options: format_options,
@@ -268,62 +321,66 @@ fn entry_name(options: &Options, extension: &str) -> EntryName {
     EntryName::from_label(stem, extension)
 }
 
-/// Where the bytes go.
-enum Output {
-    Stdout,
-    /// A file that gets its name when it is whole; until then it is removed when this is dropped.
-    File {
-        part: PathBuf,
-        path: PathBuf,
-        done: std::cell::Cell<bool>,
-    },
+/// Where the bytes go. A file gets its name when it is whole; until then it is removed when this is
+/// dropped.
+struct Output {
+    target: Target,
+    part: Option<PathBuf>,
+    done: Cell<bool>,
 }
 
 impl Output {
     fn open(name: &str) -> anyhow::Result<Self> {
-        if name == "-" {
-            if io::stdout().is_terminal() {
-                tracing::debug!("the export goes to a terminal");
+        let target = Target::of(Path::new(name))?;
+        let part = match &target {
+            Target::Whole(path) => {
+                let mut part = path.as_os_str().to_owned();
+                part.push(format!(".{}.part", std::process::id()));
+                Some(part.into())
             }
-            return Ok(Self::Stdout);
-        }
-        let path = PathBuf::from(name);
-        if path.is_dir() {
-            let text = format!("{name} is a folder: name a file in it");
-            return Err(Exit::new(Code::Usage, text).into());
-        }
-        let mut part = path.as_os_str().to_owned();
-        part.push(format!(".{}.part", std::process::id()));
-        Ok(Self::File { part: part.into(), path, done: false.into() })
+            _ => None,
+        };
+        Ok(Self { target, part, done: Cell::new(false) })
     }
 
-    fn sink(&self) -> anyhow::Result<Box<dyn Write + Send>> {
-        match self {
-            Self::Stdout => Ok(Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, io::stdout()))),
-            Self::File { part, .. } => {
-                let file = File::create_new(part)
-                    .with_context(|| format!("cannot write {}", part.display()))?;
-                Ok(Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file)))
+    async fn sink(&self) -> anyhow::Result<Box<dyn Write + Send>> {
+        let cannot = |path: &Path| format!("cannot write {}", path.display());
+        Ok(match (&self.target, &self.part) {
+            (Target::Whole(path), Some(part)) => {
+                let file = output::create_after(part, path).with_context(|| cannot(part))?;
+                Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file))
             }
-        }
+            (Target::Direct(path), _) | (Target::Whole(path), None) => {
+                let path = path.clone();
+                let opened = {
+                    let path = path.clone();
+                    tokio::task::spawn_blocking(move || output::open_direct(&path)).await?
+                };
+                let file = opened.with_context(|| cannot(&path))?;
+                Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file))
+            }
+            (Target::Stdout, _) => {
+                Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, output::Stdout::new()))
+            }
+        })
     }
 
     fn finish(&self) -> anyhow::Result<()> {
-        let Self::File { part, path, done } = self else { return Ok(()) };
+        let (Target::Whole(path), Some(part)) = (&self.target, &self.part) else { return Ok(()) };
         let finish = || {
             File::open(part)?.sync_all()?;
             std::fs::rename(part, path)
         };
         finish().with_context(|| format!("cannot write {}", path.display()))?;
-        done.set(true);
+        self.done.set(true);
         Ok(())
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Self::File { part, done, .. } = self
-            && !done.get()
+        if let Some(part) = &self.part
+            && !self.done.get()
         {
             std::fs::remove_file(part).ok();
         }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::data::{self, Owner, SOURCE, World};
 use super::secrets::Secrets;
 use crate::catalog_file::{Draft, render};
+use crate::output::errln;
 use crate::progress;
 
 /// Changes when the same number of rows makes other data.
@@ -83,7 +84,7 @@ impl Folder {
                 folder.display()
             );
         }
-        eprintln!("making the data: {rows} invoice items in {}", folder.display());
+        errln!("making the data: {rows} invoice items in {}", folder.display());
         remove(&stamp)?;
         let making = self.0.join("data.part");
         for old in [&folder, &making] {

@@ -1,13 +1,14 @@
 //! Commands that need no server: files in, files out.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 
-use crate::program::run_in;
+use crate::program::{program, run_in};
 
 const ORDERS: &str = "id,customer,total\n1,Müller,10.50\n2,\"Smith, Jones\",7\n3,,200.25\n";
 
@@ -56,6 +57,103 @@ fn a_file_appears_whole_or_not_at_all() {
     assert_eq!(names(folder.path()), ["in"], "nothing is left of a failure");
 }
 
+/// What stands in the place of the output and is no file is written to; a link stays a link, and a
+/// file keeps its mode.
+#[test]
+fn only_a_file_is_replaced_by_the_output() {
+    let folder = orders();
+    let at = |name: &str| folder.path().join(name);
+    let run = ["run", "--source", "in", "--object", "orders", "--quiet", "--output"];
+    let run = |output: &str| run_in(folder.path(), &[&run[..], &[output]].concat());
+    fs::write(at("private.csv"), "old").expect("it is written");
+    fs::set_permissions(at("private.csv"), fs::Permissions::from_mode(0o600)).expect("it is set");
+    symlink("private.csv", at("link.csv")).expect("it is made");
+    run("link.csv").good();
+    assert!(at("link.csv").is_symlink());
+    assert!(fs::read_to_string(at("private.csv")).is_ok_and(|text| text.starts_with("id,")));
+    let mode = fs::metadata(at("private.csv")).expect("it is there").mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+    assert!(made.expect("mkfifo starts").success());
+    let reader = std::thread::spawn({
+        let pipe = at("pipe");
+        move || fs::read_to_string(pipe)
+    });
+    run("pipe").good();
+    assert!(reader.join().expect("it ends").is_ok_and(|text| text.starts_with("id,")));
+    assert!(fs::metadata(at("pipe")).expect("it is there").file_type().is_fifo());
+    assert_eq!(names(folder.path()), ["in", "link.csv", "pipe", "private.csv"]);
+    let words = run("new/").ended(2);
+    assert!(words.contains("new/ is a folder"), "{words}");
+    let out = run("/dev/stdout").good();
+    assert!(out.starts_with("id,"), "{out}");
+}
+
+/// SIGTERM leaves no more than Ctrl-C.
+#[test]
+fn a_run_that_is_told_to_end_leaves_nothing() {
+    let folder = orders();
+    let long = format!("id,customer,total\n{}", "1,a,2\n".repeat(400_000));
+    fs::write(folder.path().join("in/orders.csv"), long).expect("it is written");
+    let sql = "select count(*) from orders a, orders b, orders c where a.total < b.total + c.id";
+    let spill = folder.path().join("spill");
+    let mut child = program()
+        .current_dir(folder.path())
+        .args(["run", "--source", "in", "--sql", sql, "--output", "out.csv", "--spill-dir"])
+        .arg(&spill)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let part = format!("out.csv.{}.part", child.id());
+    while !folder.path().join(&part).exists() {
+        assert_eq!(child.try_wait().expect("it can be asked"), None, "it ended too early");
+        // The file is the only signal that there is.
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let told = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(told.expect("kill starts").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+    assert_eq!(names(folder.path()), ["in", "spill"]);
+    assert_eq!(names(&spill), [""; 0]);
+}
+
+/// `| head` is no failure worth a word.
+#[test]
+fn a_reader_that_leaves_is_not_worth_a_word() {
+    let folder = orders();
+    for command in [
+        &["config", "schema"][..],
+        &["run", "--source", "in", "--sql", "select a.id from orders a, orders b", "--output", "-"],
+        &["catalog", "init", "in"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = program().current_dir(folder.path()).args(command).stdout(writer).output();
+        let ended = ended.expect("it starts");
+        let words = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*words), (Some(141), ""), "{command:?}");
+    }
+}
+
+#[test]
+fn a_named_file_must_be_in_the_manifest() {
+    let folder = orders();
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let manifest = format!(
+        "{{\"artifacts\":[{{\"file_name\":\"a.csv\",\"bytes\":3,\"sha256\":\"{sha256}\",\"rows\":1}}]}}"
+    );
+    fs::write(folder.path().join("m.json"), manifest).expect("it is written");
+    fs::write(folder.path().join("renamed.csv"), "abc").expect("it is written");
+    let verify = |more: &[&str]| {
+        run_in(folder.path(), &[&["verify", "renamed.csv", "m.json"][..], more].concat())
+    };
+    verify(&[]).good();
+    verify(&["--name", "a.csv"]).good();
+    let words = verify(&["--name", "nope.csv"]).ended(1);
+    assert!(words.contains("lists a.csv, not nope.csv"), "{words}");
+}
+
 /// The file in an archive is named by the rule that names those of a server, whatever the output is
 /// called; and a warning says of which column it is.
 #[test]
@@ -89,10 +187,23 @@ fn mistakes_have_their_own_exit_codes() {
         |more: &[&str]| run_in(folder.path(), &[&["run", "--output", "-"][..], more].concat());
     let words = run(&["--source", "in", "--object", "order"]).ended(1);
     assert!(words.contains("did you mean orders?"), "{words}");
+    assert!(words.contains("there are orders;") && words.contains("catalog init in"), "{words}");
+    let words = run(&["--source", "in", "--object", "orders", "--fields", "sum"]).ended(1);
+    assert!(words.contains("there are id, customer, total;"), "{words}");
+    let words = run(&["--source", "in", "--sql", "select 1 from nope"]).ended(1);
+    assert!(words.contains("there are orders;"), "{words}");
     let words = run(&["--source", "in", "--sql", "drop table orders"]).ended(1);
     assert!(words.contains("SELECT"), "{words}");
-    let words = run(&["--source", "in", "--object", "orders", "--format", "xls"]).ended(1);
+    let orders = ["--source", "in", "--object", "orders"];
+    let words = run(&[&orders[..], &["--format", "xls"]].concat()).ended(2);
     assert!(words.contains("csv, html, xlsx"), "{words}");
+    run(&[&orders[..], &["--option", "colour=1"]].concat()).ended(2);
+    run(&[&orders[..], &["--source-option", "colour=1"]].concat()).ended(2);
+    run(&[&orders[..], &["--source-option", "decimal_digits=2"]].concat()).good();
+    let sql = ["--source", "in", "--sql", "select 1 from orders"];
+    for flag in [["--where", "a"], ["--limit", "3"], ["--fields", "a"], ["--order-by", "a"]] {
+        run(&[&sql[..], &flag].concat()).ended(2);
+    }
     run(&["--source", "nowhere", "--object", "orders"]).ended(1);
     run(&["--source", "in"]).ended(2);
     run(&["--source", "in", "--object", "orders", "--option", "x"]).ended(2);

@@ -14,6 +14,7 @@ use crate::cli::Output;
 use crate::client::{Client, completed, text, wait};
 use crate::config::size::human;
 use crate::exit::{Code, Exit};
+use crate::output::outln;
 use crate::progress;
 
 /// Its options.
@@ -134,7 +135,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Command::Watch { id, output } => {
             let export = watch(&client, &id).await?;
             if output.json {
-                println!("{export:#}");
+                outln!("{export:#}");
             } else {
                 print_ended(&export);
             }
@@ -145,11 +146,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let path = format!("/exports/{id}/cancel");
             let export = client.json(client.request(Method::POST, &path)).await?;
             if output.json {
-                println!("{export:#}");
+                outln!("{export:#}");
             } else if export["state"] == "cancelled" {
-                println!("export {id} is cancelled");
+                outln!("export {id} is cancelled");
             } else {
-                println!("export {id} is being cancelled");
+                outln!("export {id} is being cancelled");
             }
             Ok(())
         }
@@ -181,16 +182,20 @@ async fn list(
         }
     }
     if output.json {
-        println!("{:#}", Value::Array(found));
+        outln!("{:#}", Value::Array(found));
         return Ok(());
     }
-    println!(
+    outln!(
         "{:<32}  {:<9}  {:>12}  {:>10}  {:<20}  LABEL",
-        "ID", "STATE", "ROWS", "SIZE", "CREATED"
+        "ID",
+        "STATE",
+        "ROWS",
+        "SIZE",
+        "CREATED"
     );
     for export in &found {
         let progress = &export["progress"];
-        println!(
+        outln!(
             "{:<32}  {:<9}  {:>12}  {:>10}  {:<20}  {}",
             export["id"].as_str().unwrap_or_default(),
             export["state"].as_str().unwrap_or_default(),
@@ -225,7 +230,7 @@ async fn watch(client: &Client, id: &str) -> anyhow::Result<Value> {
 
 fn print_ended(export: &Value) {
     let progress = &export["progress"];
-    println!(
+    outln!(
         "export {} is {}: {} rows, {}",
         export["id"].as_str().unwrap_or_default(),
         export["state"].as_str().unwrap_or_default(),
@@ -233,6 +238,6 @@ fn print_ended(export: &Value) {
         human(progress["bytes"].as_u64().unwrap_or_default()),
     );
     for warning in export["warnings"].as_array().into_iter().flatten() {
-        println!("warning: {}", warning["message"].as_str().unwrap_or_default());
+        outln!("warning: {}", warning["message"].as_str().unwrap_or_default());
     }
 }

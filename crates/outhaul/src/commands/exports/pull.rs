@@ -10,6 +10,7 @@ use super::watch;
 use crate::cli::Output;
 use crate::client::{Client, Target, completed, download, text};
 use crate::config::size::human;
+use crate::output::{errln, outln};
 use crate::progress;
 
 /// Its options.
@@ -69,7 +70,7 @@ pub async fn fetch(
         bar.finish_and_clear();
         fetched?;
         if !print.json {
-            eprintln!(
+            errln!(
                 "{}: {} rows, {}, whole",
                 path.display(),
                 artifact["rows"].as_u64().unwrap_or_default(),
@@ -79,7 +80,7 @@ pub async fn fetch(
         saved.push(json!({ "file": path, "bytes": bytes, "sha256": artifact["sha256"] }));
     }
     if print.json {
-        println!("{:#}", json!({ "export": id, "files": saved }));
+        outln!("{:#}", json!({ "export": id, "files": saved }));
     }
     Ok(())
 }
