@@ -68,10 +68,7 @@ impl OwnSource {
         let unreadable = left_out.iter().map(|out| object(config.name(), &unread(&out.table)));
         objects.extend(unreadable.filter(|o| taken.insert(o.name.to_ascii_lowercase())));
         let catalog = Arc::new(Catalog::check(objects)?);
-        let whys = left_out.iter().map(|out| {
-            let why = Error::new(out.why.kind().clone(), out.why.public());
-            (out.table.clone(), why.with_internal(out.why.chain()))
-        });
+        let whys = left_out.iter().map(|out| (out.table.clone(), again(&out.why)));
         let source: Arc<dyn Source> = Arc::new(Owned { source, unread: Arc::new(whys.collect()) });
         let engine = DataFusionEngine::over(Arc::clone(&catalog), config.name(), source);
         let scope = TenantScope::of(&Tenant {
@@ -84,6 +81,17 @@ impl OwnSource {
             public_key: None,
         });
         Ok(Self { engine, catalog, scope, left_out })
+    }
+}
+
+/// The same error once more: errors hold causes, which cannot be copied.
+fn again(why: &Error) -> Error {
+    let chain = why.chain();
+    let internal = chain.strip_prefix(why.public()).unwrap_or(&chain);
+    let error = Error::new(why.kind().clone(), why.public());
+    match internal.trim_start_matches([':', ' ']) {
+        "" => error,
+        internal => error.with_internal(internal),
     }
 }
 
@@ -189,8 +197,7 @@ impl Pinned for OwnedMoment {
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
         if let Some(why) = self.unread.get(&object.table.table) {
-            let why_again = Error::new(why.kind().clone(), why.public());
-            return Err(why_again.with_internal(why.chain()));
+            return Err(again(why));
         }
         let inner = self.inner.table(object).await?;
         let mut fields: Vec<_> = inner.schema().fields().iter().cloned().collect();

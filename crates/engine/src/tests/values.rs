@@ -273,6 +273,8 @@ async fn a_table_that_cannot_be_read_is_left_out_and_told_of() {
         let error = refused(collect(snapshot.as_ref(), &query).await);
         assert!(error.to_string().contains(&format!("object {table}.")), "{}", error.chain());
     }
+    let chain = refused(folder.own("empty").await).chain();
+    assert_eq!(chain.matches("no columns").count(), 1, "{chain}");
     let found = survey(&folder.source()).await.expect("it is read");
     assert_eq!((found.tables.len(), found.left_out.len()), (1, 4));
     assert_eq!(discover(&folder.source()).await.expect("one is good").len(), 1);
