@@ -33,7 +33,7 @@ const TWIN_SECS: u64 = 1;
 /// Create an export.
 #[utoipa::path(post, path = "/api/v1/exports", tag = "exports",
     params(("Idempotency-Key" = Option<String>, Header,
-        description = "1 to 255 printable characters; a repeated request within 24 hours is \
+        description = "1 to 255 printable ASCII characters; a repeated request within 24 hours is \
                        answered as the first")),
     request_body = CreateExport,
     responses((status = 202, description = "Accepted; Location leads to it", body = ExportView,

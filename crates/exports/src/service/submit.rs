@@ -36,12 +36,16 @@ impl RequestKey {
     /// The key of a request to `place` (method and path) with that body (decompressed).
     ///
     /// # Errors
-    /// `Invalid` unless the key has 1 to 255 printable ASCII characters.
+    /// `Invalid` unless the key has 1 to 255 printable ASCII characters, without a blank at either
+    /// end.
     pub fn new(key: &str, place: &str, body: &[u8]) -> Result<Self> {
         let good = (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len())
-            && key.bytes().all(|b| b.is_ascii_graphic());
+            && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            // HTTP may strip what is at the ends on the way.
+            && key.trim_ascii() == key;
         if !good {
-            let text = "an idempotency key has 1 to 255 printable ASCII characters";
+            let text = "an idempotency key has 1 to 255 printable ASCII characters, and no blank \
+                        at its ends";
             return Err(Error::invalid("Idempotency-Key", text));
         }
         let fingerprint = hex::encode(Sha256::digest(body));

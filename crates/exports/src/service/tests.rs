@@ -45,6 +45,19 @@ async fn a_repeated_request_is_answered_before_anything_is_checked() -> Result<(
     Ok(())
 }
 
+#[test]
+fn idempotency_keys_are_printable_and_may_have_blanks_inside() {
+    let long = "k".repeat(255);
+    for good in ["k", "month end 2026-06", "~!\"#", long.as_str()] {
+        assert!(RequestKey::new(good, "POST /exports", b"").is_ok(), "{good}");
+    }
+    let longer = "k".repeat(256);
+    for bad in ["", " ", " k", "k ", "a\tb", "a\nb", "caf\u{e9}", longer.as_str()] {
+        let error = RequestKey::new(bad, "POST /exports", b"").expect_err(bad);
+        assert_eq!(*error.kind(), ErrorKind::Invalid { field: "Idempotency-Key".into() }, "{bad}");
+    }
+}
+
 #[tokio::test]
 async fn a_link_is_not_called_dead_because_the_store_is_away() -> Result<()> {
     let world = world();
