@@ -1,6 +1,7 @@
 //! The command line: every command with its options and examples. What a command does is in
 //! `commands`, one file each.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,8 +53,13 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct ConfigFile {
     /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "OUTHAUL_CONFIG", default_value = crate::config::DEFAULT_FILE)]
+    #[arg(long, value_name = "FILE", env = "OUTHAUL_CONFIG", default_value = crate::config::DEFAULT_FILE, value_parser = config_file)]
     pub config: PathBuf,
+}
+
+/// A variable that is set to nothing counts as one that is not set.
+fn config_file(given: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(if given.is_empty() { crate::config::DEFAULT_FILE } else { given }))
 }
 
 /// How a command prints what it found.
@@ -95,6 +101,12 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_empty_name_of_a_configuration_is_none() {
+        assert_eq!(config_file(""), Ok(PathBuf::from("outhaul.toml")));
+        assert_eq!(config_file("a.toml"), Ok(PathBuf::from("a.toml")));
     }
 
     #[test]

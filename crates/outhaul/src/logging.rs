@@ -1,6 +1,7 @@
 //! Where log lines go: standard error, as text or as JSON.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::sections::{Log, LogFormat};
@@ -13,15 +14,34 @@ const COMMAND_LEVEL: &str = "warn";
 /// # Errors
 /// When the level is not one.
 pub fn for_server(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| anyhow::anyhow!("log.level {:?}: {error}", log.level))?;
+    let filter = filter(&log.level).map_err(|text| anyhow::anyhow!("log.level: {text}"))?;
     init(filter, log.format);
     Ok(())
 }
 
+/// The filter of a level or of directives.
+///
+/// # Errors
+/// What is wrong, as a sentence.
+pub fn filter(level: &str) -> Result<EnvFilter, String> {
+    let advice = "write error, warn, info, debug, trace or off, or directives such as info,outhaul_worker=debug";
+    // A word alone that is no level would be taken for a part of the program whose lines are shown,
+    // and nothing else would be.
+    let is_wrong = |word: &&str| {
+        let is_directive = word.contains(['=', '[', ']', '{', '}', '"']);
+        word.is_empty() || (!is_directive && word.parse::<LevelFilter>().is_err())
+    };
+    let word = level.split(',').map(str::trim).find(is_wrong);
+    if let Some(word) = word {
+        return Err(format!("{word:?} is no level: {advice}"));
+    }
+    EnvFilter::try_new(level)
+        .map_err(|error| format!("{level:?} cannot be read ({error}): {advice}"))
+}
+
 /// For any other command; `OUTHAUL_LOG` may ask for more.
 pub fn for_command() {
-    let asked = std::env::var("OUTHAUL_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let asked = std::env::var("OUTHAUL_LOG").ok().and_then(|text| filter(&text).ok());
     init(asked.unwrap_or_else(|| EnvFilter::new(COMMAND_LEVEL)), LogFormat::Text);
 }
 
@@ -38,4 +58,19 @@ fn init(filter: EnvFilter, format: LogFormat) {
             builder.with_ansi(std::io::stderr().is_terminal()).try_init()
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_directives_are_read() {
+        for good in ["info", "WARN", "off", "info,outhaul_worker=debug", "outhaul=trace, warn"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["loud", "", "info,loud", "info=loud", "info,,warn"] {
+            assert!(filter(bad).is_err_and(|text| text.contains("error, warn, info")), "{bad}");
+        }
+    }
 }

@@ -32,6 +32,11 @@ macro_rules! errln {
 }
 pub(crate) use errln;
 
+/// A number of things in words.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Writes to standard output. It is for commands: a server must not end with its reader.
 pub fn print(text: fmt::Arguments<'_>) {
     let mut out = io::stdout().lock();

@@ -6,7 +6,7 @@ use outhaul_exports::{Clock as _, SystemClock};
 use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
 use crate::config::{self, Secrets, schema, show};
-use crate::output::outln;
+use crate::output::{count, outln};
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -46,10 +46,11 @@ pub fn run(command: Command) -> anyhow::Result<()> {
         Command::Check { file, output } => return check(&file, output),
         Command::Show { file, output } => {
             let loaded = config::load(&file.config, Secrets::Hide)?;
+            let config = show::effective(loaded.config);
             if output.json {
-                outln!("{:#}", serde_json::to_value(&loaded.config)?);
+                outln!("{:#}", serde_json::to_value(&config)?);
             } else {
-                outln!("{}", show::show(&loaded.config)?.trim_end());
+                outln!("{}", show::show(&config)?.trim_end());
             }
         }
         Command::Schema => outln!("{:#}", schema::schema()),
@@ -75,11 +76,11 @@ fn check(file: &ConfigFile, output: Output) -> anyhow::Result<()> {
     let (loaded, checked) = result?;
     if !output.json {
         outln!(
-            "{} is sound: {} sources, {} objects, {} tenants, store {}, artifacts {}",
+            "{} is sound: {}, {}, {}, store {}, artifacts {}",
             file.config.display(),
-            loaded.config.sources.len(),
-            checked.catalog.objects().count(),
-            checked.tenants.iter().count(),
+            count(loaded.config.sources.len(), "source", "sources"),
+            count(checked.catalog.objects().count(), "object", "objects"),
+            count(checked.tenants.iter().count(), "tenant", "tenants"),
             loaded.config.store.url,
             loaded.config.artifacts.url,
         );

@@ -16,7 +16,7 @@ use crate::config::check::load_checked;
 use crate::config::size::human;
 use crate::config::{Checked, Loaded};
 use crate::exit::{Code, Exit};
-use crate::output::outln;
+use crate::output::{self, outln};
 
 /// Room on a volume below which is said so.
 const ROOM_LOW: u64 = 2 << 30;
@@ -74,7 +74,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     match bad {
         0 => Ok(()),
         count => {
-            let text = format!("{count} things are wrong; each line says what to do");
+            let things = output::count(count, "thing is", "things are");
+            let text = format!("{things} wrong; each line says what to do");
             Err(Exit::new(Code::Failed, text).into())
         }
     }

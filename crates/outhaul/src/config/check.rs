@@ -34,6 +34,7 @@ pub fn check(loaded: &Loaded, now: DateTime<Utc>) -> Result<Checked, Problems> {
     let mut checker = Checker { loaded, now, problems: Vec::new() };
     checker.server();
     checker.worker();
+    checker.log();
     checker.dialects();
     checker.sources();
     let catalog = checker.catalog();
@@ -142,6 +143,12 @@ impl Checker<'_> {
                 worker.memory
             );
             self.wrong(&place.key("memory_hard"), text);
+        }
+    }
+
+    fn log(&mut self) {
+        if let Err(text) = crate::logging::filter(&self.loaded.config.log.level) {
+            self.wrong(&Place::of("log.level"), text);
         }
     }
 
@@ -310,7 +317,7 @@ fn is_tenant_id(id: &str) -> bool {
 }
 
 /// A dialect's own policy, then the changes for the dialect, then those for each tenant.
-fn policies(config: &Config) -> Policies {
+pub(super) fn policies(config: &Config) -> Policies {
     let unchanged = Default::default();
     let dialects = outhaul_dialects::ALL.iter().map(|dialect| {
         let change =

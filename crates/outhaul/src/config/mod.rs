@@ -100,8 +100,16 @@ fn include_catalogs(tree: &mut Tree, folder: &Path) -> Vec<Problem> {
     };
     let mut problems = Vec::new();
     for file in files {
-        let read = read_catalog(&folder.join(file));
-        match read {
+        let path = folder.join(file);
+        if !path.exists() {
+            let text = format!(
+                "there is no file {}; `outhaul catalog init SOURCE --output FILE` writes one",
+                path.display()
+            );
+            problems.push(tree.problem(&place, text));
+            continue;
+        }
+        match read_catalog(&path) {
             Ok(other) => tree.append_list("catalog", "objects", &other),
             Err(wrong) => problems.extend(wrong.0),
         }
@@ -127,8 +135,26 @@ pub fn typed<T: DeserializeOwned>(tree: &Tree) -> Result<T, Problems> {
     serde_path_to_error::deserialize(&tree.value).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { Place::root() } else { Place::of(path) };
-        tree.problem(&place, error.into_inner().to_string()).into()
+        tree.problem(&place, plain(error.into_inner().to_string())).into()
     })
+}
+
+/// What a parser says, without the names of its types.
+fn plain(mut message: String) -> String {
+    for (name, words) in [
+        ("u16", "a whole number from 0 to 65535"),
+        ("u32", "a whole number from 0 to 4294967295"),
+        ("u64", "a whole number that is not negative"),
+        ("usize", "a whole number that is not negative"),
+    ] {
+        if let Some(before) = message.strip_suffix(name)
+            && before.ends_with("expected ")
+        {
+            message.replace_range(before.len().., words);
+            break;
+        }
+    }
+    message
 }
 
 fn read_file(file: &Path) -> Result<String, Problem> {

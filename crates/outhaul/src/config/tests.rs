@@ -163,7 +163,21 @@ fn mistakes_are_answered_with_place_and_remedy() {
             "nulable",
             "t.toml:12: catalog.objects[0].fields[0].nulable: unknown key (did you mean nullable?)",
         ),
-        ("[[tenants]]", "[catalog]\nfile = 'none.toml'\n[[tenants]]", "none.toml"),
+        (
+            "[[tenants]]",
+            "[catalog]\nfile = 'none.toml'\n[[tenants]]",
+            "t.toml:15: catalog.file: there is no file ./none.toml; `outhaul catalog init",
+        ),
+        (
+            "[[tenants]]",
+            "[log]\nlevel = 'loud'\n[[tenants]]",
+            "t.toml:15: log.level: \"loud\" is no level: write error, warn",
+        ),
+        (
+            "[[tenants]]",
+            "[worker]\nslots = -1\n[[tenants]]",
+            "worker.slots: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
+        ),
         ("id = \"acme\"", "id = ", "t.toml:15: "),
         ("kind = \"files\"", "kind = \"fles\"", "sources[0]"),
         (
@@ -194,8 +208,18 @@ fn what_is_shown_reads_back_and_hides_secrets() {
     );
     let none = std::iter::empty();
     let loaded = parse(&text, "t.toml", Path::new("."), Secrets::Hide, none, &|_| None);
-    let shown = show::show(&loaded.expect("good").config).expect("it can be written");
+    let config = show::effective(loaded.expect("good").config);
+    let shown = show::show(&config).expect("it can be written");
+    for word in ["threads = ", "base_url = \"http://127.0.0.1:8080\"", "queries_max = "] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    for dialect in outhaul_dialects::ALL {
+        assert!(shown.contains(&format!("[dialects.{}]", dialect.id())), "{shown}");
+    }
     assert!(shown.contains(secret::DOTS) && shown.contains("header_secs = 10"), "{shown}");
     let tree = Tree::read(&shown, "shown").expect("it is TOML");
     assert_eq!(schema::unknown_keys(&tree, &schema::schema()), []);
+    let again: super::Config = super::typed(&tree).expect("it reads back");
+    let [config, again] = [config, again].map(|config| serde_json::to_value(config).expect("JSON"));
+    assert_eq!(config, again);
 }
