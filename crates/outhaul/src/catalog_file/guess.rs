@@ -86,7 +86,9 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
     let mark: fn(FieldType) -> bool =
         |kind| matches!(kind, FieldType::Boolean | FieldType::Timestamp | FieldType::Date);
     let guessed_tenant = find(&TENANT, any).map(|column| column.name.clone());
-    let tenant_column = tenant.map(str::to_owned).or(guessed_tenant);
+    // What the operator said, where the table has it.
+    let told = tenant.filter(|name| table.columns.iter().any(|column| column.name == *name));
+    let tenant_column = told.map(str::to_owned).or(guessed_tenant);
     let deleted = find(&DELETED, mark).map(|column| column.name.clone());
     let (created, updated) = (find(&CREATED, moment), find(&UPDATED, moment));
 
@@ -122,7 +124,7 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
         },
         reviews: Vec::new(),
     };
-    mark_guesses(&mut draft, tenant.is_some(), tenant_column.is_some(), sure);
+    mark_guesses(&mut draft, told.is_some(), tenant_column.is_some(), sure);
     if is_text(table) {
         mark_types(&mut draft);
     }
@@ -398,5 +400,8 @@ mod tests {
         assert!(drafts[0].why("tenant_column").is_some_and(|why| why.contains("no column")));
         let told = guess("main", &[table("x", &[("name", FieldType::Text)])], Some("name"));
         assert_eq!(told[0].why("tenant_column"), None);
+        let other = guess("main", &[table("x", &[("name", FieldType::Text)])], Some("org"));
+        assert_eq!(other[0].object.tenant_column, "TENANT_COLUMN", "it has no column org");
+        assert!(other[0].why("tenant_column").is_some());
     }
 }

@@ -2,19 +2,21 @@
 
 mod compare;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 pub use compare::compare;
-use outhaul_engine::sources::discover;
-use outhaul_exports::catalog::{Catalog, Object};
+use outhaul_engine::sources::{DiscoveredTable, discover};
+use outhaul_exports::catalog::{Catalog, Object, hint};
 use outhaul_exports::{Clock as _, SystemClock};
 
 use crate::catalog_file::{guess, render};
 use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
-use crate::output::outln;
+use crate::exit::{Code, Exit};
+use crate::output::{count, outln};
 use crate::sources;
 
 /// The subcommands.
@@ -77,15 +79,17 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             let sources = sources::of(&loaded);
             let problems = compare(&checked, &sources).await?;
             if problems.is_empty() {
-                let count = checked.catalog.objects().count();
-                outln!("all {count} objects are as the catalog says");
+                match checked.catalog.objects().count() {
+                    1 => outln!("the one object is as the catalog says"),
+                    count => outln!("all {count} objects are as the catalog says"),
+                }
                 return Ok(());
             }
             for problem in &problems {
                 outln!("{problem}");
             }
-            let text = format!("{} mistakes in the catalog", problems.len());
-            Err(crate::exit::Exit::new(crate::exit::Code::Config, text).into())
+            let text = count(problems.len(), "mistake", "mistakes") + " in the catalog";
+            Err(Exit::new(Code::Config, text).into())
         }
     }
 }
@@ -102,6 +106,9 @@ async fn init(
     if tables.is_empty() {
         bail!("{source} holds no Parquet, CSV or NDJSON files");
     }
+    if let Some(column) = tenant_column {
+        known(column, &tables)?;
+    }
     let drafts = guess(name, &tables, tenant_column);
     let text = render(&drafts);
     let Some(path) = output else {
@@ -113,12 +120,29 @@ async fn init(
     }
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     let reviews: usize = drafts.iter().map(|draft| draft.reviews.len()).sum();
-    outln!("{}: {} objects, {reviews} lines to review", path.display(), drafts.len());
+    outln!(
+        "{}: {}, {} to review",
+        path.display(),
+        count(drafts.len(), "object", "objects"),
+        count(reviews, "line", "lines")
+    );
     outln!(
         "name it in outhaul.toml:\n\n[[sources]]\nkind = \"files\"\nname = \"{name}\"\nurl = \"{source}\"\n\n[catalog]\nfile = \"{}\"",
         path.display()
     );
     Ok(())
+}
+
+/// Refuses a tenant column that no table has; those that lack it get a mark in the catalog.
+fn known(column: &str, tables: &[DiscoveredTable]) -> anyhow::Result<()> {
+    let columns = tables.iter().flat_map(|table| &table.columns);
+    let all: BTreeSet<&str> = columns.map(|column| column.name.as_str()).collect();
+    if all.contains(column) {
+        return Ok(());
+    }
+    let hint = hint(column, all.into_iter());
+    let text = format!("no table has a column {column}{hint}: give another --tenant-column");
+    Err(Exit::new(Code::Usage, text).into())
 }
 
 fn show(catalog: &Catalog, object: Option<&str>, output: Output) -> anyhow::Result<()> {

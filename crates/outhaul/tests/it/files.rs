@@ -217,9 +217,12 @@ fn a_catalog_is_written_from_files_and_checks() {
     fs::write(folder.path().join("in/orders.csv"), "id,tenant_id,total\n1,acme,2.5\n").expect("ok");
     let init = ["catalog", "init", "in", "--output", "catalog.toml"];
     let words = run_in(folder.path(), &init).good();
-    assert!(words.contains("1 objects"), "{words}");
+    assert!(words.contains("catalog.toml: 1 object, "), "{words}");
     let words = run_in(folder.path(), &init).ended(1);
     assert!(words.contains("is there already"), "{words}");
+    let nope = ["catalog", "init", "in", "--tenant-column", "tenant"];
+    let words = run_in(folder.path(), &nope).ended(2);
+    assert!(words.contains("no table has a column tenant"), "{words}");
     let config = "[[sources]]\nkind = \"files\"\nname = \"main\"\nurl = \"in\"\n\n[catalog]\nfile = \"catalog.toml\"\n\n[[tenants]]\nid = \"acme\"\n";
     fs::write(folder.path().join("outhaul.toml"), config).expect("it is written");
     run_in(folder.path(), &["config", "check"]).good();
@@ -267,7 +270,7 @@ fn a_catalog_is_checked_by_the_engine() {
         run_in(folder.path(), &["catalog", "check"])
     };
     let sound = object("Invoice", "sub/inv2", "float", "");
-    assert_eq!(check(&sound).good(), "all 1 objects are as the catalog says\n");
+    assert_eq!(check(&sound).good(), "the one object is as the catalog says\n");
 
     let related = "relations = [{ name = \"Other\", target = \"Invoice\", columns = { other_id = \"id\" } }]\n";
     let catalog = [
