@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use outhaul_exports::{Clock as _, SystemClock};
 
@@ -23,9 +24,10 @@ pub struct Options {
     /// The folder for everything the demo makes.
     #[arg(long, short, value_name = "DIR", default_value = "demo-data")]
     data: PathBuf,
-    /// Rows of InvoiceItem over both tenants; the other tables in proportion.
-    #[arg(long, short, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    rows: u64,
+    /// Rows of InvoiceItem over both tenants; the other tables in proportion. When absent, what is in
+    /// the folder is used, or 100,000 are made.
+    #[arg(long, short, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    rows: Option<u64>,
 }
 
 /// Runs it until it is told to stop.
@@ -34,11 +36,17 @@ pub struct Options {
 /// When the folder cannot be written or a part cannot start.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let folder = Folder::open(&options.data)?;
+    // Nothing is made or deleted beside a demo that runs, or for a port that cannot be had.
+    let _taken = folder.take()?;
+    let own_address = std::env::var_os("OUTHAUL__SERVER__LISTEN").is_none();
+    if own_address {
+        free(options.port)?;
+    }
     let (rows, making) = (options.rows, folder.clone());
-    tokio::task::spawn_blocking(move || making.make(rows)).await??;
+    let rows = tokio::task::spawn_blocking(move || making.make(rows)).await??;
     let now = SystemClock.now();
     let (mut loaded, checked) = load_checked(&folder.config(), now)?;
-    if std::env::var_os("OUTHAUL__SERVER__LISTEN").is_none() {
+    if own_address {
         loaded.config.server.listen = format!("127.0.0.1:{}", options.port);
     }
     logging::for_server(&loaded.config.log)?;
@@ -54,4 +62,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             Ok(())
         })
         .await
+}
+
+fn free(port: u16) -> anyhow::Result<()> {
+    std::net::TcpListener::bind(("127.0.0.1", port)).map(drop).with_context(|| {
+        format!("cannot listen on port {port}; choose another with --port, or 0 for any free one")
+    })
 }

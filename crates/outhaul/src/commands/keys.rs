@@ -15,7 +15,11 @@ use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
 use crate::config::{Checked, Loaded};
 use crate::credentials::{AUDIENCES, Ask, Issued, issue, restore};
+use crate::exit::{Code, Exit};
 use crate::output::outln;
+
+/// Characters of a public half that name a credential.
+const CHARS_LEAST: usize = 6;
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -39,7 +43,7 @@ pub enum Command {
     },
     /// Revoke a credential, and every token that was granted for it, at once.
     Revoke {
-        /// Its public half, or enough of it to be the only one.
+        /// Its public half as `outhaul keys list` shows it, or its first characters (at least 6).
         public: String,
         /// Which store.
         #[command(flatten)]
@@ -68,7 +72,7 @@ pub struct Create {
     /// Name for people, shown in lists and logs.
     #[arg(long)]
     label: Option<String>,
-    /// The user's name (for --kind password).
+    /// The user's name (for --kind password); once given, it is not given again.
     #[arg(long)]
     user: Option<String>,
     /// How long it works, such as 12h, 90d or 1y; for ever when absent.
@@ -160,6 +164,7 @@ async fn open(file: &ConfigFile) -> anyhow::Result<(Loaded, Checked, Store)> {
 
 async fn create(create: Create) -> anyhow::Result<()> {
     let now = SystemClock.now();
+    let kind = kind_for(&create)?;
     let (_, checked, store) = open(&create.file).await?;
     let tenant = TenantId(create.tenant.clone());
     if checked.tenants.get(&tenant).is_none() {
@@ -170,7 +175,9 @@ async fn create(create: Create) -> anyhow::Result<()> {
             hint(&create.tenant, known.into_iter())
         );
     }
-    let kind = kind_for(&create)?;
+    if let Some(user) = &create.user {
+        unused(&store, &create.audience, kind, user).await?;
+    }
     let ask = Ask {
         audience: create.audience.clone(),
         kind,
@@ -199,20 +206,45 @@ async fn create(create: Create) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses a user whose name has a password, live or revoked: the store keeps one for each name.
+async fn unused(
+    store: &Store,
+    audience: &str,
+    kind: CredentialKind,
+    user: &str,
+) -> anyhow::Result<()> {
+    match store.access().credential(audience, kind, user).await? {
+        None => Ok(()),
+        Some(Credential { revoked_at: None, .. }) => {
+            bail!("user {user} has a password already; give another --user")
+        }
+        Some(_) => bail!(
+            "user {user} had a password that was revoked, and a name is not given twice; give another --user"
+        ),
+    }
+}
+
 fn kind_for(create: &Create) -> anyhow::Result<CredentialKind> {
+    let usage = |text: String| Err(Exit::new(Code::Usage, text).into());
     let Some(audience) = AUDIENCES.iter().find(|known| known.id == create.audience) else {
-        let known = AUDIENCES.iter().map(|audience| audience.id);
-        bail!("there is no audience {}{}", create.audience, hint(&create.audience, known));
+        let known: Vec<_> = AUDIENCES.iter().map(|audience| audience.id).collect();
+        let hint = hint(&create.audience, known.iter().copied());
+        let (name, known) = (&create.audience, known.join(", "));
+        return usage(format!("there is no audience {name}{hint}; there are {known}"));
     };
     let kind = create.kind.map_or(audience.kinds[0], CredentialKind::from);
     if !audience.kinds.contains(&kind) {
         let kinds: Vec<_> = audience.kinds.iter().map(|kind| kind_name(*kind)).collect();
-        bail!("the audience {} takes --kind {}", audience.id, kinds.join(" or "));
+        return usage(format!("the audience {} takes --kind {}", audience.id, kinds.join(" or ")));
     }
-    if kind == CredentialKind::Password && create.user.is_none() {
-        bail!("a password needs a user's name: --user NAME");
+    match (kind == CredentialKind::Password, &create.user) {
+        (true, None) => usage("a password needs a user's name: --user NAME".to_owned()),
+        (false, Some(_)) => usage(format!(
+            "--user is for passwords (--audience zuora --kind password), and this is of the kind {}; to name it, say --label",
+            kind_name(kind)
+        )),
+        _ => Ok(kind),
     }
-    Ok(kind)
 }
 
 fn show(issued: &Issued, output: Output) {
@@ -224,7 +256,9 @@ fn show(issued: &Issued, output: Output) {
         return;
     }
     match credential.kind {
-        CredentialKind::ApiKey => outln!("API key      {}", issued.secret),
+        CredentialKind::ApiKey => {
+            outln!("API key      {}\nname         {}", issued.secret, short(&credential.public));
+        }
         CredentialKind::ClientSecret => {
             outln!("client id    {}\nsecret       {}", credential.public, issued.secret);
         }
@@ -243,6 +277,7 @@ fn show(issued: &Issued, output: Output) {
         credential.expires_at.map_or("no end".to_owned(), |end| format!("until {end}"))
     );
     outln!("The secret is not kept and cannot be shown again.");
+    outln!("`outhaul keys revoke {}` ends it.", first(&credential.public));
 }
 
 fn list(found: &[Credential], output: Output) {
@@ -279,14 +314,18 @@ async fn revoke(store: &Store, public: &str, output: Output) -> anyhow::Result<(
     let all = store.access().credentials(None).await?;
     let given = public.trim_end_matches('…');
     let exact = all.iter().any(|credential| credential.public == given);
-    let mut matching: Vec<&str> =
-        all.iter()
-            .filter(|credential| credential.revoked_at.is_none())
-            .map(|credential| credential.public.as_str())
-            .filter(|known| {
-                if exact { *known == given } else { given.len() >= 6 && known.starts_with(given) }
-            })
-            .collect();
+    if !exact && given.chars().count() < CHARS_LEAST {
+        let text = format!(
+            "{given:?} is too short: give the whole name of a credential, or at least its first {CHARS_LEAST} characters; `outhaul keys list` shows them"
+        );
+        return Err(Exit::new(Code::Usage, text).into());
+    }
+    let mut matching: Vec<&str> = all
+        .iter()
+        .filter(|credential| credential.revoked_at.is_none())
+        .map(|credential| credential.public.as_str())
+        .filter(|known| if exact { *known == given } else { known.starts_with(given) })
+        .collect();
     matching.dedup();
     let [only] = matching[..] else {
         match matching.len() {
@@ -318,11 +357,15 @@ fn entry(credential: &Credential) -> serde_json::Value {
 }
 
 fn short(public: &str) -> String {
-    if public.len() <= 17 {
-        public.to_owned()
-    } else {
-        format!("{}…", public.chars().take(16).collect::<String>())
+    match first(public) {
+        all if all == public => all,
+        beginning => format!("{beginning}…"),
     }
+}
+
+/// Enough of a public half to tell it from others.
+fn first(public: &str) -> String {
+    if public.len() <= 17 { public.to_owned() } else { public.chars().take(16).collect() }
 }
 
 fn state(credential: &Credential, now: DateTime<Utc>) -> String {

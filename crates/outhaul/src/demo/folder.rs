@@ -4,11 +4,12 @@
 //! demo.json       where the server is and how to be let in; written last, for its owner alone
 //! outhaul.toml    the configuration      catalog.toml    what may be exported
 //! data/           the tables             data.json       how large they are
+//! demo.lock       held while it runs
 //! secrets.json    the credentials        outhaul.db, artifacts/, spill/
 //! ```
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,14 @@ use crate::progress;
 
 /// Changes when the same number of rows makes other data.
 const DATA_VERSION: u32 = 1;
+
+/// Rows of a new data set, when nobody says how many.
+pub const ROWS: u64 = 100_000;
+
+/// The folder, taken for this process.
+pub struct Taken {
+    _lock: File,
+}
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -46,14 +55,35 @@ impl Folder {
         self.0.join("outhaul.toml")
     }
 
-    /// Makes what is not there yet.
+    /// Takes the folder for this process, until the answer is dropped.
+    ///
+    /// # Errors
+    /// When another demo has it.
+    pub fn take(&self) -> anyhow::Result<Taken> {
+        let path = self.0.join("demo.lock");
+        let cannot = || format!("cannot write {}", path.display());
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.with_context(cannot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Taken { _lock: file }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "a demo runs in {} already ({} says where): stop it, or give another --data",
+                self.0.display(),
+                self.0.join("demo.json").display()
+            ),
+            Err(TryLockError::Error(error)) => Err(error).with_context(cannot),
+        }
+    }
+
+    /// Makes what is not there yet. A data set that is there is used when it has so many rows, or
+    /// any number when none is wanted. Answers its rows.
     ///
     /// # Errors
     /// When something cannot be written.
-    pub fn make(&self, rows: u64) -> anyhow::Result<()> {
+    pub fn make(&self, rows: Option<u64>) -> anyhow::Result<u64> {
         // What a former start said is not true until this one is ready.
         remove(&self.0.join("demo.json"))?;
-        let made = self.make_data(rows)?;
+        let (rows, made) = self.make_data(rows)?;
         let catalog = self.0.join("catalog.toml");
         if made || !catalog.exists() {
             let drafts: Vec<_> = data::objects().into_iter().map(Draft::sure).collect();
@@ -66,17 +96,19 @@ impl Folder {
             let text = serde_json::to_string_pretty(&Secrets::random())?;
             write_whole(&self.0.join("secrets.json"), &text, 0o600)?;
         }
-        Ok(())
+        Ok(rows)
     }
 
-    /// Whether there was something to make.
-    fn make_data(&self, rows: u64) -> anyhow::Result<bool> {
+    /// How many rows there are, and whether they had to be made.
+    fn make_data(&self, rows: Option<u64>) -> anyhow::Result<(u64, bool)> {
         let (stamp, folder) = (self.0.join("data.json"), self.0.join("data"));
-        let wanted = json!({ "version": DATA_VERSION, "rows": rows });
         let found = fs::read_to_string(&stamp).ok();
         let found = found.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let there = found.as_ref().and_then(|found| found["rows"].as_u64());
+        let rows = rows.or(there).unwrap_or(ROWS);
+        let wanted = json!({ "version": DATA_VERSION, "rows": rows });
         if found.as_ref() == Some(&wanted) && folder.is_dir() {
-            return Ok(false);
+            return Ok((rows, false));
         }
         if folder.exists() && found.is_none() && fs::read_dir(&folder)?.next().is_some() {
             bail!(
@@ -103,7 +135,7 @@ impl Folder {
         fs::rename(&making, &folder)
             .with_context(|| format!("cannot write {}", folder.display()))?;
         write_whole(&stamp, &wanted.to_string(), 0o644)?;
-        Ok(true)
+        Ok((rows, true))
     }
 
     /// The credentials.
@@ -262,6 +294,8 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use chrono::DateTime;
 
     use super::*;
@@ -271,21 +305,27 @@ mod tests {
     fn a_second_start_keeps_what_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Folder::open(&folder.path().join("new")).expect("it is made");
-        folder.make(500).expect("it is made");
+        assert_eq!(folder.make(Some(500)).expect("it is made"), 500);
         let (loaded, checked) =
             load_checked(&folder.config(), DateTime::UNIX_EPOCH).expect("it is sound");
         assert_eq!(checked.catalog.objects().count(), 12);
         assert_eq!(checked.tenants.iter().count(), 2);
         assert!(loaded.path("data").join("InvoiceItem.parquet").exists());
         let first = folder.secrets().expect("they are there");
-        folder.make(500).expect("nothing is to be done");
+        let made = || fs::metadata(folder.0.join("data")).expect("it is there").ino();
+        let before = made();
+        assert_eq!(folder.make(None).expect("nothing is to be done"), 500);
+        assert_eq!(made(), before, "what is there is used");
+        let taken = folder.take().expect("it is free");
+        assert!(folder.take().is_err_and(|error| error.to_string().contains("runs in")));
+        drop(taken);
+        folder.take().expect("it is free again");
         let second = folder.secrets().expect("they are there");
         assert_eq!(first.tenants["acme"].native.api_key, second.tenants["acme"].native.api_key);
         let key = &first.tenants["acme"].zuora;
         assert_eq!(key.client_id.len(), 36);
         assert!(key.client_secret.len() <= 42);
         folder.announce("http://x", 500, &first).expect("it is written");
-        use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(folder.0.join("demo.json")).expect("it is there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
     }
@@ -295,7 +335,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("data")).expect("it is made");
         fs::write(folder.path().join("data/precious.txt"), "x").expect("it is written");
-        let made = Folder::open(folder.path()).expect("it is there").make(10);
+        let made = Folder::open(folder.path()).expect("it is there").make(Some(10));
         assert!(made.expect_err("it is refused").to_string().contains("did not make"));
         assert!(folder.path().join("data/precious.txt").exists());
     }

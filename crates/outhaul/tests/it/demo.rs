@@ -110,6 +110,29 @@ fn revocation(demo: &Demo) {
     let revoke = ["keys", "revoke", &public.expect("it is there")[..12]];
     run_in(&demo.folder, &[&revoke[..], &config].concat()).good();
     run_in(&demo.folder, &list).ended(5);
+
+    // Said before the store is opened, with what to do.
+    let keys = |arguments: &[&str]| {
+        run_in(&demo.folder, &[&["keys"], arguments, &["--config", "outhaul.toml"]].concat())
+    };
+    let zuora = ["create", "--tenant", "acme", "--audience", "zuora", "--kind", "password"];
+    keys(&zuora).ended(2);
+    keys(&["create", "--tenant", "acme", "--audience", "zora"]).ended(2);
+    let words = keys(&["create", "--tenant", "acme", "--user", "joe"]).ended(2);
+    assert!(words.contains("--kind password"), "{words}");
+    let words = keys(&["revoke", "5"]).ended(2);
+    assert!(words.contains("at least its first 6 characters"), "{words}");
+    let joe = [&zuora[..], &["--user", "joe"]].concat();
+    let made = keys(&joe).good();
+    assert!(made.contains("`outhaul keys revoke joe` ends it"), "{made}");
+    let words = keys(&joe).ended(1);
+    assert!(words.contains("user joe has a password already"), "{words}");
+    keys(&["revoke", "joe"]).good();
+    let words = keys(&joe).ended(1);
+    assert!(words.contains("was revoked") && words.contains("another --user"), "{words}");
+    let made = keys(&["create", "--tenant", "acme"]).good();
+    let public = made.split("keys revoke ").nth(1).and_then(|text| text.split('`').next());
+    keys(&["revoke", public.expect("it says how to revoke it")]).good();
 }
 
 fn probes(demo: &Demo) {
@@ -136,6 +159,27 @@ fn a_second_server_on_the_same_store_is_refused() {
     let second = ["serve", "--config", "outhaul.toml", "--listen", "127.0.0.1:0"];
     let words = run_in(folder.path(), &second).ended(1);
     assert!(words.contains("cannot open the store"), "{words}");
+}
+
+/// A second demo changes nothing of the one that runs, and a port that is taken is said before
+/// anything is made.
+#[test]
+fn a_second_demo_in_a_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Demo::start(folder.path());
+    let announced = std::fs::read(folder.path().join("demo.json")).expect("it is there");
+    let second = ["demo", "--port", "0", "--rows", "300", "--data", "."];
+    let words = run_in(folder.path(), &second).ended(1);
+    assert!(words.contains("a demo runs in") && words.contains("--data"), "{words}");
+    let after = std::fs::read(folder.path().join("demo.json")).expect("it is there still");
+    assert_eq!(after, announced);
+    demo.exports(&["create", "--object", "Account", "--output", "a.csv"]).good();
+
+    let port = demo.base_url().rsplit(':').next().expect("a port");
+    let taken = ["demo", "--port", port, "--data", "other"];
+    let words = run_in(folder.path(), &taken).ended(1);
+    assert!(words.contains(&format!("cannot listen on port {port}")), "{words}");
+    assert!(!folder.path().join("other/data").exists(), "nothing was made");
 }
 
 #[test]
