@@ -205,6 +205,8 @@ pub struct ListFilter {
     pub label: Option<String>,
     /// Older than this one (a cursor).
     pub before: Option<ExportId>,
+    /// Without those whose record's time is over at this moment; with all when absent.
+    pub kept_at: Option<DateTime<Utc>>,
     /// The most exports.
     pub most: u32,
 }

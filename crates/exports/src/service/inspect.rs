@@ -26,13 +26,15 @@ impl Exports {
             .ok_or_else(|| Error::not_found("export"))
     }
 
-    /// A page of the tenant's exports, the newest first.
+    /// A page of the tenant's exports, the newest first. As in [`Exports::get`], those whose time
+    /// is over are not there.
     ///
     /// # Errors
     /// `Unavailable` when the store is away.
     pub async fn list(&self, who: &Principal, mut filter: ListFilter) -> Result<Vec<Export>> {
         require(who, Role::Reader)?;
         filter.tenant = who.tenant.clone();
+        filter.kept_at = Some(self.now());
         filter.most = filter.most.clamp(1, limits::PAGE_MAX);
         self.parts.jobs.list(&filter).await
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{RequestKey, Submission};
+use crate::ports::ListFilter;
 use crate::query::Query;
 use crate::spec::{ExportSpec, FormatChoice, Packing, QuerySpec};
 use crate::testing::{World, export, noon, principal, tenant};
@@ -42,6 +43,32 @@ async fn a_repeated_request_is_answered_before_anything_is_checked() -> Result<(
     let other = world.exports.submit(&who, submission("select 2")).await;
     assert_eq!(*other.expect_err("another request").kind(), ErrorKind::KeyReused);
     assert_eq!(world.planner.asked().len(), 1, "nothing was planned again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_whose_time_is_over_is_neither_shown_nor_listed() -> Result<()> {
+    let world = world();
+    let who = principal("acme");
+    world.exports.submit(&who, submission("select 1")).await?;
+    let running = world.start_next().await.expect("one is queued");
+    let done = world.complete(&running, &[("a.csv", "text/csv", b"id\n1\n")]).await;
+    let filter = ListFilter {
+        tenant: who.tenant.clone(),
+        dialect: None,
+        states: Vec::new(),
+        label: None,
+        before: None,
+        kept_at: None,
+        most: 10,
+    };
+    world.clock.set(done.record_expires_at - chrono::TimeDelta::seconds(1));
+    assert_eq!(world.exports.list(&who, filter.clone()).await?.len(), 1);
+    world.clock.set(done.record_expires_at);
+    // The sweeper has not come by yet.
+    assert!(world.exports.list(&who, filter).await?.is_empty());
+    let shown = world.exports.get(&who, None, done.id).await;
+    assert_eq!(*shown.expect_err("it is over").kind(), ErrorKind::NotFound);
     Ok(())
 }
 

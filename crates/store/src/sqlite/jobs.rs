@@ -73,6 +73,12 @@ impl SqliteStore {
         if let Some(before) = filter.before {
             query.push(" AND id < ").push_bind(before.to_string());
         }
+        if let Some(now) = filter.kept_at {
+            query
+                .push(" AND (state IN ('queued', 'running') OR record_expires_at > ")
+                .push_bind(millis(now))
+                .push(")");
+        }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(filter.most);
         let rows: Vec<Columns> =
             query.build_query_as().fetch_all(&self.readers).await.map_err(unavailable)?;

@@ -306,6 +306,7 @@ impl World {
                 ListFilter { states: vec![State::Queued, State::Expired], ..all_of(name) },
                 ListFilter { dialect: Some("narrow".to_owned()), ..all_of(name) },
                 ListFilter { before: self.exports.first().map(|e| e.id), ..all_of(name) },
+                ListFilter { kept_at: Some(at(self.now)), ..all_of(name) },
             ];
             for filter in filters {
                 alike(plain(m.list(&filter).await), plain(s.list(&filter).await));

@@ -156,6 +156,7 @@ pub fn all_of(tenant: &str) -> ListFilter {
         states: Vec::new(),
         label: None,
         before: None,
+        kept_at: None,
         most: 1_000,
     }
 }

@@ -272,6 +272,9 @@ fn matches(filter: &ListFilter, export: &Export) -> bool {
         && (filter.states.is_empty() || filter.states.contains(&export.state))
         && filter.label.as_ref().is_none_or(|part| label().contains(&part.to_lowercase()))
         && filter.before.is_none_or(|before| export.id < before)
+        && filter
+            .kept_at
+            .is_none_or(|now| export.state.is_active() || now < export.record_expires_at)
 }
 
 fn count(most: u32) -> usize {

@@ -1,5 +1,6 @@
 //! List: order, cursor, filters, the search in labels.
 
+use chrono::TimeDelta;
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::ports::ListFilter;
 
@@ -10,6 +11,33 @@ cases! {
     filters_narrow_the_list,
     labels_are_searched_literally_and_in_any_case,
     counts_are_by_dialect_and_state,
+    records_whose_time_is_over_are_left_out,
+}
+
+async fn records_whose_time_is_over_are_left_out(stores: Stores) -> anyhow::Result<()> {
+    put(&stores, free("acme", 0)).await?;
+    let (_, key) = lease_one(&stores, 1).await;
+    let done = stores.jobs.finish(&key, failed(), at(2)).await?.expect("it is held");
+    put(&stores, free("acme", 0)).await?;
+    let (running, _) = lease_one(&stores, 3).await;
+    let queued = put(&stores, free("acme", 0)).await?;
+    let end = done.record_expires_at;
+    let listed = async |kept_at| {
+        let listed = stores.jobs.list(&ListFilter { kept_at, ..all_of("acme") }).await?;
+        let mut ids: Vec<_> = listed.into_iter().map(|export| export.id).collect();
+        ids.sort();
+        anyhow::Ok(ids)
+    };
+    let sorted = |mut ids: Vec<_>| {
+        ids.sort();
+        ids
+    };
+    let all = sorted(vec![done.id, running.id, queued.id]);
+    assert_eq!(listed(None).await?, all);
+    assert_eq!(listed(Some(end - TimeDelta::milliseconds(1))).await?, all);
+    // The active ones stay, however old they are.
+    assert_eq!(listed(Some(end)).await?, sorted(vec![running.id, queued.id]));
+    Ok(())
 }
 
 async fn pages_go_from_the_newest_to_the_oldest(stores: Stores) -> anyhow::Result<()> {

@@ -41,6 +41,7 @@ impl Server {
             states: vec![],
             label: None,
             before: None,
+            kept_at: None,
             most: 200,
         };
         self.world.exports.list(&who, filter).await.expect("memory is never away").len()
