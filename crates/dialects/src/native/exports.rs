@@ -104,10 +104,11 @@ pub async fn list(
     let limit = parameters.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE);
     let filter = ListFilter {
         tenant: caller.who.tenant.clone(),
-        dialect: parameters.text("dialect").map(str::to_owned),
+        dialect: dialect(parameters.text("dialect"))?,
         states: states(parameters.text("state"))?,
         label: parameters.text("label").map(str::to_owned),
         before: cursor(parameters.text("cursor"))?,
+        kept_at: None,
         // One more than asked for tells whether there is a next page.
         most: u32::try_from(limit + 1).unwrap_or(limits::PAGE_MAX),
     };
@@ -130,6 +131,18 @@ fn states(text: Option<&str>) -> Result<Vec<ExportState>, Problem> {
     };
     // No more names than there are states can make a difference.
     text.split(',').take(limits::JSON_DEPTH_MAX).map(state).collect()
+}
+
+fn dialect(text: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    // Also one that is switched off may have made exports.
+    let mut known = crate::ALL.iter().map(|dialect| dialect.id());
+    if known.any(|id| id == text) {
+        return Ok(Some(text.to_owned()));
+    }
+    let known: Vec<_> = crate::ALL.iter().map(|dialect| dialect.id()).collect();
+    let detail = format!("{} is not one of: {}", json::shown(text), known.join(", "));
+    Err(Problem::invalid("dialect", detail))
 }
 
 fn cursor(text: Option<&str>) -> Result<Option<ExportId>, Problem> {
@@ -167,6 +180,7 @@ async fn queue_position(
         states: vec![ExportState::Queued],
         label: None,
         before: Some(export.id),
+        kept_at: None,
         most: limits::PAGE_MAX,
     };
     Ok(Some(app.exports.list(&caller.who, older).await?.len() as u64 + 1))
