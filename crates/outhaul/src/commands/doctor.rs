@@ -1,12 +1,18 @@
 //! `outhaul doctor`: looks at everything a server needs and says what to do where it is wrong. It
-//! may run beside a server.
+//! may run beside a server, and makes nothing that stays: what a server would make at its first
+//! start is tried in a temporary folder.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::{Clock as _, SystemClock};
+use outhaul_store::Store;
+use rustix::fs::Access;
 use serde_json::json;
 
 use crate::assemble::{self, Rooms};
@@ -24,6 +30,9 @@ const ROOM_LOW: u64 = 2 << 30;
 const FILES_LOW: u64 = 4_096;
 /// How long slots may take to start.
 const SLOTS_WITHIN: Duration = Duration::from_secs(60);
+/// How often, and after which pauses, it is looked whether they have ended.
+const SLOT_LOOKS: u32 = 100;
+const SLOT_PAUSE: Duration = Duration::from_millis(20);
 /// No clock is right that shows a time before this was written: 2026 began then, in seconds.
 const CLOCK_EARLIEST: i64 = 1_767_225_600;
 
@@ -60,12 +69,16 @@ struct Finding {
 /// When something is wrong.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut findings = Findings(Vec::new());
+    let mut code = Code::Failed;
     match load_checked(&options.file.config, SystemClock.now()) {
         Ok((loaded, checked)) => {
             findings.good("configuration", format!("{} is sound", options.file.config.display()));
             examine(&loaded, &checked, &mut findings).await;
         }
-        Err(problems) => findings.bad("configuration", problems.to_string()),
+        Err(problems) => {
+            code = Code::Config;
+            findings.bad("configuration", problems.to_string());
+        }
     }
     findings.clock();
     findings.limits();
@@ -76,25 +89,69 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         count => {
             let things = output::count(count, "thing is", "things are");
             let text = format!("{things} wrong; each line says what to do");
-            Err(Exit::new(Code::Failed, text).into())
+            Err(Exit::new(code, text).into())
         }
     }
 }
 
 async fn examine(loaded: &Loaded, checked: &Checked, findings: &mut Findings) {
-    let address = assemble::store_address(loaded);
-    let store = match outhaul_store::open_shared(&address).await {
-        Ok(store) => store,
-        Err(error) => return findings.bad("store", format!("{error}")),
+    let trial = match Trial::new() {
+        Ok(trial) => trial,
+        Err(error) => return findings.bad("temporary folder", format!("{error:#}")),
     };
-    match store.check().await {
-        Ok(wrong) if wrong.is_empty() => findings.good("store", format!("{address} is whole")),
-        Ok(wrong) => findings
-            .bad("store", format!("{address} is damaged: {}; restore a backup", wrong.join("; "))),
-        Err(error) => findings.bad("store", error.chain()),
+    if let Some(store) = open_store(loaded, &trial, findings).await {
+        open_artifacts(loaded, findings).await;
+        look_at_sources(loaded, checked, findings).await;
+        match dialects(loaded, checked, store.clone(), &trial).await {
+            Ok(()) => findings.good("slots", "they start, and every API can be served".into()),
+            Err(error) => findings.bad("slots", format!("{error:#}")),
+        }
+        store.close().await;
     }
-    if let Some(path) = address.strip_prefix("sqlite:") {
-        findings.room("store volume", Path::new(path));
+    trial.end().await;
+}
+
+/// The store, or one to try the rest with while there is none yet.
+async fn open_store(loaded: &Loaded, trial: &Trial, findings: &mut Findings) -> Option<Store> {
+    let address = assemble::store_address(loaded);
+    let path = Path::new(address.strip_prefix("sqlite:").unwrap_or(&address));
+    let is_there = path.exists();
+    if !is_there {
+        findings.made_later("store", path);
+    }
+    let open = if is_there { address.clone() } else { trial.store() };
+    let store = match outhaul_store::open_shared(&open).await {
+        Ok(store) => store,
+        Err(error) => {
+            findings.bad("store", format!("{error}"));
+            return None;
+        }
+    };
+    if is_there {
+        match store.check().await {
+            Ok(wrong) if wrong.is_empty() => findings.good("store", format!("{address} is whole")),
+            Ok(wrong) => findings.bad(
+                "store",
+                format!("{address} is damaged: {}; restore a backup", wrong.join("; ")),
+            ),
+            Err(error) => findings.bad("store", error.chain()),
+        }
+    }
+    findings.room("store volume", path);
+    Some(store)
+}
+
+/// The local folder of artifacts, if it has to be made yet.
+fn artifacts_to_make(loaded: &Loaded) -> Option<PathBuf> {
+    let (location, _) = assemble::artifact_location(loaded);
+    let path = PathBuf::from(location.strip_prefix("file://").unwrap_or(&location));
+    (path.is_absolute() && !path.exists()).then_some(path)
+}
+
+async fn open_artifacts(loaded: &Loaded, findings: &mut Findings) {
+    if let Some(path) = artifacts_to_make(loaded) {
+        findings.made_later("artifacts", &path);
+        return findings.room("artifacts volume", &path);
     }
     match assemble::artifacts(loaded) {
         Ok(artifacts) => match artifacts.free_bytes().await {
@@ -111,7 +168,13 @@ async fn examine(loaded: &Loaded, checked: &Checked, findings: &mut Findings) {
         },
         Err(error) => findings.bad("artifacts", error.chain()),
     }
+}
+
+async fn look_at_sources(loaded: &Loaded, checked: &Checked, findings: &mut Findings) {
     let spill = loaded.path(&loaded.config.worker.spill_dir);
+    if !is_writable(existing(&spill)) {
+        findings.made_later("spill folder", &spill);
+    }
     findings.room("spill volume", &spill);
     let compared = compare(checked, &assemble::source_configs(loaded)).await;
     let problems = compared.unwrap_or_else(|error| vec![format!("{error:#}")]);
@@ -123,24 +186,21 @@ async fn examine(loaded: &Loaded, checked: &Checked, findings: &mut Findings) {
     for problem in problems {
         findings.bad("sources", problem);
     }
-    if let Err(error) = dialects(loaded, checked, store.clone()).await {
-        findings.bad("slots", format!("{error:#}"));
-    } else {
-        findings.good("slots", "they start, and every API can be served".into());
-    }
-    store.close().await;
 }
 
 /// Starts slots as a server would, and makes every API's routes.
 async fn dialects(
     loaded: &Loaded,
     checked: &Checked,
-    store: outhaul_store::Store,
+    store: Store,
+    trial: &Trial,
 ) -> anyhow::Result<()> {
     // Beside a server that runs: another spill folder, which goes with the check.
     let mut own = loaded.clone();
-    let folder = TemporaryFolder::beside(&loaded.path(&loaded.config.worker.spill_dir))?;
-    own.config.worker.spill_dir = folder.0.display().to_string();
+    own.config.worker.spill_dir = trial.spill().display().to_string();
+    if artifacts_to_make(loaded).is_some() {
+        own.config.artifacts.url = trial.0.join("artifacts").display().to_string();
+    }
     let rooms = Rooms::open(&own, store, &Incarnation::random(), true)?;
     tokio::time::timeout(SLOTS_WITHIN, rooms.slots.ready()).await??;
     let exports = rooms.exports(checked);
@@ -148,21 +208,53 @@ async fn dialects(
     Ok(())
 }
 
-struct TemporaryFolder(PathBuf);
+/// A temporary folder to try in what a server makes.
+struct Trial(PathBuf);
 
-impl TemporaryFolder {
-    fn beside(path: &Path) -> std::io::Result<Self> {
-        let name = format!("doctor-{}", std::process::id());
-        let folder = path.parent().unwrap_or(Path::new(".")).join(name);
-        std::fs::create_dir_all(&folder)?;
+impl Trial {
+    fn new() -> anyhow::Result<Self> {
+        let name = format!("outhaul-doctor-{}", outhaul_exports::id::secret(8));
+        let folder = std::env::temp_dir().join(name);
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(Self(folder))
+    }
+
+    fn store(&self) -> String {
+        format!("sqlite:{}", self.0.join("outhaul.db").display())
+    }
+
+    fn spill(&self) -> PathBuf {
+        self.0.join("spill")
+    }
+
+    /// Waits for the last slot to end, which empties the spill folder, so that nobody writes into
+    /// what is removed.
+    async fn end(self) {
+        let is_empty =
+            || !std::fs::read_dir(self.spill()).is_ok_and(|mut list| list.next().is_some());
+        for _ in 0..SLOT_LOOKS {
+            if is_empty() {
+                break;
+            }
+            tokio::time::sleep(SLOT_PAUSE).await;
+        }
     }
 }
 
-impl Drop for TemporaryFolder {
+impl Drop for Trial {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// The path, or the nearest folder above it that there is.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."))
+}
+
+fn is_writable(folder: &Path) -> bool {
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 struct Findings(Vec<Finding>);
@@ -184,9 +276,27 @@ impl Findings {
         self.add(what, Grade::Bad, text);
     }
 
+    /// What a server makes at its start, if it can.
+    fn made_later(&mut self, what: &'static str, path: &Path) {
+        let (there, shown) = (existing(path), path.display());
+        if !is_writable(there) {
+            let there = there.display();
+            let text =
+                format!("{shown} cannot be made or written, because {there} cannot be written");
+            self.bad(what, text);
+        } else if path.parent() == Some(there) {
+            self.good(what, format!("{shown} is not there yet; the server makes it"));
+        } else {
+            let text = format!(
+                "{shown} is not there yet, and neither is its folder; the server makes both, if that is what is meant"
+            );
+            self.doubt(what, text);
+        }
+    }
+
     /// Room on the volume of a path, or of the nearest folder above it that there is.
     fn room(&mut self, what: &'static str, path: &Path) {
-        let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+        let there = existing(path);
         match rustix::fs::statvfs(there) {
             Ok(volume) => {
                 let free = volume.f_bavail * volume.f_frsize;

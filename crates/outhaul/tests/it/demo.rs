@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Demo, run_in};
+use crate::program::{Demo, program, run_in};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -180,6 +180,46 @@ fn a_second_demo_in_a_folder_is_refused() {
     let words = run_in(folder.path(), &taken).ended(1);
     assert!(words.contains(&format!("cannot listen on port {port}")), "{words}");
     assert!(!folder.path().join("other/data").exists(), "nothing was made");
+}
+
+/// What a server would make is not made by a look at it, whether the slots start or not.
+#[test]
+fn doctor_makes_nothing_that_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir_all(folder.path().join("data")).expect("it is made");
+    std::fs::create_dir(&temporary).expect("it is made");
+    std::fs::write(folder.path().join("data/a.csv"), "id,org\n1,x\n").expect("it is written");
+    let names = |path: &std::path::Path| {
+        let entries = std::fs::read_dir(path).expect("it can be listed");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    let doctor = |config: &str| {
+        let file = folder.path().join("outhaul.toml");
+        std::fs::write(file, config).expect("it is written");
+        let before = names(folder.path());
+        let output = program()
+            .current_dir(folder.path())
+            .env("TMPDIR", &temporary)
+            .arg("doctor")
+            .output()
+            .expect("it starts");
+        assert_eq!(names(folder.path()), before);
+        assert_eq!(names(&temporary), [""; 0]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let good = "[store]\nurl = \"sqlite:nope/x.db\"\n";
+    let (code, words) = doctor(good);
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("x.db is not there yet, and neither is its folder"), "{words}");
+    let (code, words) =
+        doctor(&format!("{good}[worker]\nmemory_hard = '2 MiB'\nmemory = '1 MiB'\n"));
+    assert_eq!(code, Some(1), "{words}");
+    assert!(words.contains("WRONG  slots"), "{words}");
+    let (code, words) = doctor("[worker]\nslots = 0\n");
+    assert_eq!(code, Some(3), "{words}");
 }
 
 #[test]
