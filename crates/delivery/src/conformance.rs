@@ -14,6 +14,7 @@ use outhaul_exports::{ArtifactId, ErrorKind, ExportId, Result, testing};
 
 use crate::{LocalArtifacts, ObjectArtifacts};
 
+const DAMAGED: &str = "the stored file is damaged; create the export again";
 const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// Changes the stored bytes of a key behind the store's back.
@@ -80,6 +81,7 @@ both!(
     what_is_not_there,
     every_flipped_byte_is_detected,
     wrong_lengths_are_detected,
+    a_damage_is_said_at_once_until_it_is_put_right,
     listing_goes_on_where_it_stopped,
     hostile_keys_are_refused,
     a_probe_leaves_nothing,
@@ -117,7 +119,7 @@ async fn store_as(store: &Arc<dyn ArtifactStore>, key: &ObjectKey, bytes: &[u8])
     artifact(key, upload.finish().await.expect("it ends"))
 }
 
-fn artifact(key: &ObjectKey, written: Written) -> Artifact {
+pub(crate) fn artifact(key: &ObjectKey, written: Written) -> Artifact {
     Artifact {
         id: ArtifactId::random(),
         query: 0,
@@ -244,7 +246,7 @@ async fn every_flipped_byte_is_detected(bench: Bench) {
             Err(error) => break error,
         }
     };
-    assert_eq!(error.public(), "the stored file is damaged");
+    assert_eq!(error.public(), DAMAGED);
     assert!(got < length);
 }
 
@@ -254,6 +256,28 @@ async fn wrong_lengths_are_detected(bench: Bench) {
     assert!(read(&*bench.store, &artifact, 0..artifact.bytes).await.is_err());
     (bench.tamper)(&artifact.key, &|bytes: &mut Vec<u8>| bytes.truncate(BLOCK));
     assert!(read(&*bench.store, &artifact, 0..5).await.is_err());
+}
+
+async fn a_damage_is_said_at_once_until_it_is_put_right(bench: Bench) {
+    let length = 9 * BLOCK as u64;
+    let artifact = store_as(&bench.store, &key_of("0000.csv"), &data(9 * BLOCK)).await;
+    let flip = |bytes: &mut Vec<u8>| bytes[8 * BLOCK] ^= 1;
+    (bench.tamper)(&artifact.key, &flip);
+    // The first reader gets what comes before the damage.
+    assert!(bench.store.open(&artifact, 0..length).await.is_ok());
+    assert!(read(&*bench.store, &artifact, 0..length).await.is_err());
+    for range in [0..length, 0..5] {
+        let refused = bench.store.open(&artifact, range).await.err().expect("it is known");
+        assert_eq!((refused.kind(), refused.public()), (&ErrorKind::Internal, DAMAGED));
+    }
+    (bench.tamper)(&artifact.key, &flip);
+    assert!(read(&*bench.store, &artifact, 0..length).await.is_ok());
+    // A length is looked at before anything is sent.
+    (bench.tamper)(&artifact.key, &|bytes: &mut Vec<u8>| bytes.push(0));
+    let refused = bench.store.open(&artifact, 0..5).await.err().expect("it is too long");
+    assert_eq!(refused.public(), DAMAGED);
+    (bench.tamper)(&artifact.key, &|bytes: &mut Vec<u8>| bytes.truncate(9 * BLOCK));
+    assert!(read(&*bench.store, &artifact, 0..length).await.is_ok());
 }
 
 async fn listing_goes_on_where_it_stopped(bench: Bench) {

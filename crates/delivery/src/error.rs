@@ -15,9 +15,8 @@ pub(crate) fn full(free_bytes: Option<u64>, cause: io::Error) -> Error {
 
 /// What is stored is not what was published.
 pub(crate) fn damaged(key: &str, how: &str) -> Error {
-    tracing::error!(artifact_key = key, how, "an artifact is damaged");
-    Error::new(ErrorKind::Internal, "the stored file is damaged")
-        .with_internal(format!("artifact {key}: {how}"))
+    let text = "the stored file is damaged; create the export again";
+    Error::new(ErrorKind::Internal, text).with_internal(format!("artifact {key}: {how}"))
 }
 
 /// The object is not there (any more).

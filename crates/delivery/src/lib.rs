@@ -5,6 +5,7 @@
 //! durable, or not at all. This room does not know what the bytes mean, who may read them, or
 //! which of them are still needed.
 
+mod damage;
 mod digest;
 mod error;
 mod key;
@@ -22,6 +23,7 @@ use outhaul_exports::ports::ArtifactStore;
 use outhaul_exports::{Error, Result};
 use url::Url;
 
+pub use damage::describe_metrics;
 pub use local::LocalArtifacts;
 pub use object::ObjectArtifacts;
 

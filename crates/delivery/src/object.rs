@@ -25,6 +25,7 @@ use outhaul_exports::ports::{ArtifactStore, ObjectKey, StoredObject, Upload, Wri
 use outhaul_exports::{Error, ErrorKind, Result};
 use url::Url;
 
+use crate::damage::Damages;
 use crate::digest::Digest;
 use crate::verify::{Bytewise, checked_stream};
 use crate::{error, key};
@@ -46,12 +47,13 @@ const SPAN_BLOCKS: u64 = 4;
 pub struct ObjectArtifacts {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    damages: Damages,
 }
 
 impl ObjectArtifacts {
     /// Artifacts below `prefix` of `store`.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Self {
-        Self { store, prefix }
+        Self { store, prefix, damages: Damages::default() }
     }
 
     /// The object store at `url`. Nothing is sent yet.
@@ -110,9 +112,13 @@ impl ArtifactStore for ObjectArtifacts {
 
     async fn open(&self, artifact: &Artifact, range: Range<u64>) -> Result<ByteStream> {
         let path = self.path(&artifact.key).ok_or_else(|| error::gone(&artifact.key))?;
-        let stored = self.head(&path).await?.ok_or_else(|| error::gone(&artifact.key))?;
+        let Some(stored) = self.head(&path).await? else {
+            // Services say the same of a bucket that is away; one that is there can be listed.
+            self.probe().await?;
+            return Err(error::gone(&artifact.key));
+        };
         let object = Arc::new(Remote { store: self.store.clone(), path });
-        checked_stream(object, artifact, stored, range, SPAN_BLOCKS)
+        checked_stream(object, &self.damages, artifact, stored, range, SPAN_BLOCKS).await
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {
@@ -124,6 +130,7 @@ impl ArtifactStore for ObjectArtifacts {
 
     async fn delete(&self, key: &str) -> Result<()> {
         let Some(path) = self.path(key) else { return Ok(()) };
+        self.damages.forget(key);
         match self.store.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(cause) => Err(error::away("delete an artifact", cause)),

@@ -17,6 +17,7 @@ use outhaul_exports::{Error, Result};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
+use crate::damage::{Damages, Place};
 use crate::error;
 
 /// What holds an object's bytes.
@@ -27,9 +28,11 @@ pub(crate) trait Bytewise: Send + Sync + 'static {
 }
 
 /// The bytes of `range`, checked. `span_blocks` blocks are fetched at once; `stored` is the length
-/// of the object as it lies in the store.
-pub(crate) fn checked_stream(
+/// of the object as it lies in the store. What was found damaged before is refused here, if it
+/// still is.
+pub(crate) async fn checked_stream(
     object: Arc<dyn Bytewise>,
+    damages: &Damages,
     artifact: &Artifact,
     stored: u64,
     range: Range<u64>,
@@ -38,7 +41,7 @@ pub(crate) fn checked_stream(
     let length = artifact.bytes;
     if stored != length {
         let how = format!("it has {stored} bytes, published were {length}");
-        return Err(error::damaged(&artifact.key, &how));
+        return Err(damages.found(&artifact.key, Place::Length, &how));
     }
     if artifact.block_crc32.len() as u64 != length.div_ceil(BLOCK_BYTES) {
         return Err(error::damaged(&artifact.key, "its list of checksums is incomplete"));
@@ -47,14 +50,16 @@ pub(crate) fn checked_stream(
         return Err(Error::internal(format!("range {range:?} of a file of {length} bytes")));
     }
     let whole = (range == (0..length)).then(Whole::default);
+    damages.look_again(&*object, artifact).await?;
     if range.is_empty() {
         if let Some(whole) = whole {
-            whole.compare(&artifact.key, &artifact.sha256)?;
+            whole.compare(damages, &artifact.key, &artifact.sha256)?;
         }
         return Ok(Box::pin(stream::empty()));
     }
     let reader = Reader {
         object,
+        damages: damages.clone(),
         key: artifact.key.clone(),
         crcs: artifact.block_crc32.clone(),
         sha256: artifact.sha256.clone(),
@@ -80,6 +85,7 @@ async fn next_span(
 
 struct Reader {
     object: Arc<dyn Bytewise>,
+    damages: Damages,
     key: String,
     crcs: Vec<u32>,
     sha256: String,
@@ -95,11 +101,11 @@ struct Reader {
 struct Whole(Sha256);
 
 impl Whole {
-    fn compare(self, key: &str, sha256: &str) -> Result<()> {
+    fn compare(self, damages: &Damages, key: &str, sha256: &str) -> Result<()> {
         if hex::encode(self.0.finalize()) == sha256 {
             return Ok(());
         }
-        Err(error::damaged(key, "its SHA-256 differs"))
+        Err(damages.found(key, Place::Digest, "its SHA-256 differs"))
     }
 }
 
@@ -125,7 +131,7 @@ impl Reader {
         for (at, block) in bytes.chunks(BLOCK_BYTES as usize).enumerate() {
             if self.crcs.get(first + at) != Some(&crc32fast::hash(block)) {
                 let how = format!("the CRC-32 of block {} differs", first + at);
-                return Err(error::damaged(&self.key, &how));
+                return Err(self.damages.found(&self.key, Place::Block(first + at), &how));
             }
         }
         let more = span.end < self.range.end;
@@ -133,7 +139,7 @@ impl Reader {
             whole.0.update(bytes);
             match more {
                 true => self.whole = Some(whole),
-                false => whole.compare(&self.key, &self.sha256)?,
+                false => whole.compare(&self.damages, &self.key, &self.sha256)?,
             }
         }
         let from = self.range.start.saturating_sub(span.start);

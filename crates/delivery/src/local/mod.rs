@@ -24,6 +24,7 @@ use outhaul_exports::manifest::Artifact;
 use outhaul_exports::ports::{ArtifactStore, ObjectKey, StoredObject, Upload};
 use outhaul_exports::{Error, Result};
 
+use crate::damage::Damages;
 use crate::verify::{Bytewise, checked_stream};
 use crate::{error, key};
 
@@ -31,6 +32,9 @@ use crate::{error, key};
 #[derive(Debug, Clone)]
 pub struct LocalArtifacts {
     root: Arc<PathBuf>,
+    /// The folder that was opened. While it is held, no other can be taken for it.
+    opened: Arc<File>,
+    damages: Damages,
 }
 
 impl LocalArtifacts {
@@ -41,16 +45,22 @@ impl LocalArtifacts {
     /// `Unavailable` when it cannot be made, read or written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        let opened = make_root(&root)
-            .and_then(|()| fs::read_dir(&root).map(drop))
-            .and_then(|()| probe::write(&root));
+        let opened = make_root(&root).and_then(|()| fs::read_dir(&root).map(drop)).and_then(|()| {
+            match probe::write(&root) {
+                Err(cause) if !error::is_full(&cause) => Err(cause),
+                _ => File::open(&root),
+            }
+        });
         match opened {
-            Err(cause) if !error::is_full(&cause) => {
+            Err(cause) => {
                 let text = "the artifact folder cannot be made, read or written";
                 let place = root.display().to_string();
                 Err(Error::unavailable(text).with_internal(place).with_source(cause))
             }
-            _ => Ok(Self { root: Arc::new(root) }),
+            Ok(opened) => {
+                let (root, opened) = (Arc::new(root), Arc::new(opened));
+                Ok(Self { root, opened, damages: Damages::default() })
+            }
         }
     }
 
@@ -71,17 +81,23 @@ impl ArtifactStore for LocalArtifacts {
     async fn open(&self, artifact: &Artifact, range: Range<u64>) -> Result<ByteStream> {
         let path = self.path(&artifact.key).ok_or_else(|| error::gone(&artifact.key))?;
         let key = artifact.key.clone();
+        let (root, root_opened) = (self.root.clone(), self.opened.clone());
         let (file, stored) = blocking(move || {
             let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
             match opened {
                 Ok((length, file)) => Ok((file, length)),
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(error::gone(&key)),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                    // Nothing is gone because the folder is.
+                    probe::same(&root, &root_opened)
+                        .map_err(|cause| error::away("open an artifact", cause))?;
+                    Err(error::gone(&key))
+                }
                 Err(cause) => Err(error::away("open an artifact", cause)),
             }
         })
         .await?;
         let object = Arc::new(OpenFile { file: Arc::new(file), key: artifact.key.clone() });
-        checked_stream(object, artifact, stored, range, 1)
+        checked_stream(object, &self.damages, artifact, stored, range, 1).await
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {
@@ -96,6 +112,7 @@ impl ArtifactStore for LocalArtifacts {
 
     async fn delete(&self, key: &str) -> Result<()> {
         let Some(path) = self.path(key) else { return Ok(()) };
+        self.damages.forget(key);
         let root = self.root.clone();
         blocking(move || {
             remove_file(&path)?;
@@ -133,11 +150,13 @@ impl ArtifactStore for LocalArtifacts {
     }
 
     async fn probe(&self) -> Result<()> {
-        let root = self.root.clone();
+        let (root, opened) = (self.root.clone(), self.opened.clone());
         blocking(move || {
-            probe::write(&root).map_err(|cause| match error::is_full(&cause) {
-                true => error::full(free_bytes(&root), cause),
-                false => error::away("try out the artifact folder", cause),
+            probe::same(&root, &opened).and_then(|()| probe::write(&root)).map_err(|cause| {
+                match error::is_full(&cause) {
+                    true => error::full(free_bytes(&root), cause),
+                    false => error::away("try out the artifact folder", cause),
+                }
             })
         })
         .await

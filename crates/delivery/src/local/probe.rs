@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use outhaul_exports::id;
@@ -25,6 +25,21 @@ pub(super) fn write(root: &Path) -> io::Result<()> {
         let _ = fs::remove_file(&whole);
     }
     tried
+}
+
+/// Whether the folder is the one that was opened. One that was taken away leaves its mount point,
+/// or whatever somebody made in its place: files are not gone because they are not in that.
+///
+/// # Errors
+/// When it is away, or another.
+pub(super) fn same(root: &Path, opened: &File) -> io::Result<()> {
+    let (now, then) = (fs::metadata(root)?, opened.metadata()?);
+    if (now.dev(), now.ino()) == (then.dev(), then.ino()) {
+        return Ok(());
+    }
+    let text = "another folder is in the place of the one that was opened: bring that back, or \
+                restart to go on with this one";
+    Err(io::Error::other(text))
 }
 
 fn attempt(root: &Path, part: &Path, whole: &Path) -> io::Result<()> {

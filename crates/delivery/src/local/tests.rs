@@ -7,11 +7,12 @@ use std::process::Command;
 
 use bytes::Bytes;
 use outhaul_exports::lease::{LeaseKey, LeaseToken};
-use outhaul_exports::ports::{ArtifactStore, ObjectKey};
+use outhaul_exports::ports::{ArtifactStore, ObjectKey, Written};
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::{ErrorKind, ExportId, testing};
 
 use super::LocalArtifacts;
+use crate::conformance;
 
 fn key() -> ObjectKey {
     let export = ExportId::new(testing::noon());
@@ -98,6 +99,30 @@ async fn a_folder_is_tried_out_and_left_as_it_was() {
         let error = LocalArtifacts::open(bad).expect_err("it cannot be written");
         assert_eq!(*error.kind(), ErrorKind::Unavailable, "{}", bad.display());
     }
+}
+
+#[tokio::test]
+async fn files_are_not_gone_because_the_folder_is_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, aside) = (folder.path().join("artifacts"), folder.path().join("aside"));
+    let store = LocalArtifacts::open(&root).expect("it opens");
+    let written = Written { bytes: 1, sha256: "00".repeat(32), block_crc32: vec![0] };
+    let missing = conformance::artifact(&key(), written);
+    let kind = async || match store.open(&missing, 0..1).await {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error.kind().clone(),
+    };
+    assert_eq!(kind().await, ErrorKind::Expired);
+    fs::rename(&root, &aside).expect("it is moved");
+    assert_eq!(kind().await, ErrorKind::Unavailable);
+    // An empty folder in its place, such as the one below a mount, is not it.
+    fs::create_dir(&root).expect("another is made");
+    assert_eq!(kind().await, ErrorKind::Unavailable);
+    assert!(store.probe().await.is_err());
+    fs::remove_dir(&root).expect("it is empty");
+    fs::rename(&aside, &root).expect("it is moved back");
+    assert_eq!(kind().await, ErrorKind::Expired);
+    store.probe().await.expect("it works again");
 }
 
 /// A volume of its own, unmounted when dropped. `None` where one may not mount.
