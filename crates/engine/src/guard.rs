@@ -386,7 +386,7 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
                 "object {}: field {} has no column in the source any more",
                 object.name, field.name
             );
-            return absent(&name, text);
+            return absent(&name, DataType::Utf8View, text);
         };
         if field.sensitive && matches!(view, View::Sql) {
             let masked = Field::new(name, DataType::Utf8View, true);
@@ -403,7 +403,7 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             Reading::Never(why) => {
                 let text =
                     format!("object {}: the column of field {} {why}", object.name, field.name);
-                return absent(&name, text);
+                return absent(&name, DataType::Utf8View, text);
             }
         };
         (Field::new(name, data_type, true), Exposed { physical: at, how })
@@ -411,8 +411,8 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
     fields.collect()
 }
 
-fn absent(name: &str, text: String) -> (Field, Exposed) {
-    let field = Field::new(name, DataType::Utf8View, true);
+fn absent(name: &str, data_type: DataType, text: String) -> (Field, Exposed) {
+    let field = Field::new(name, data_type, true);
     (field, Exposed { physical: 0, how: How::Absent(text) })
 }
 
@@ -432,7 +432,7 @@ fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             }
             Err(_) => {
                 let text = format!("object {}: its source has no column {column}", object.name);
-                absent(DELETED, text)
+                absent(DELETED, DataType::Boolean, text)
             }
         });
     }
@@ -447,7 +447,7 @@ fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
                 "object {}: its source has no column {column}, by which it is related",
                 object.name
             );
-            absent(&join_name(column), text)
+            absent(&join_name(column), DataType::Utf8View, text)
         }
     }));
     hidden

@@ -130,8 +130,9 @@ impl Config {
 
     fn local(&self) -> Result<Root> {
         let missing = |cause: std::io::Error| {
-            Error::unavailable(format!("source {}: there is no such folder or file", self.name))
-                .with_internal(self.url.clone())
+            let text = "source_missing: there is no such folder or file";
+            Error::unavailable(text)
+                .with_internal(format!("source {}: {}", self.name, self.url))
                 .with_source(cause)
         };
         let path = match Url::parse(&self.url) {

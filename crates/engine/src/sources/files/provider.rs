@@ -134,8 +134,9 @@ impl PinnedFiles {
         let source = &self.source;
         Err(match missing {
             Missing::Nothing => Error::unavailable(format!(
-                "object {object}: source {source} has no file and no folder for it"
-            )),
+                "source_missing: object {object}: its source has no file and no folder for it"
+            ))
+            .with_internal(format!("source {source}")),
             Missing::Mixed => Error::invalid(
                 object,
                 format!(
