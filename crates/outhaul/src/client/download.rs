@@ -1,45 +1,55 @@
-//! Downloads that go on where they broke off. The bytes go into a file named `NAME.part`; it gets
-//! its name only when it is whole, which its SHA-256 proves.
+//! Downloads that go on where they broke off. The bytes go into a file of their own beside the target,
+//! named after it and after the SHA-256 of what is downloaded, so that the beginning of another
+//! file is never continued; it is locked, and gets its name only when it is whole, which its
+//! SHA-256 proves. Standard output, pipes and devices are written as the bytes come.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek as _, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{Client, PAUSE, TRIES, text};
 use crate::commands::verify::digest;
 use crate::exit::{Code, Exit};
+use crate::output;
+
+/// Characters of the SHA-256 in a part's name.
+const DIGEST_SHOWN: usize = 12;
 
 /// What is downloaded, and where to.
 pub struct Target {
     href: String,
     bytes: u64,
     sha256: String,
-    path: PathBuf,
+    place: output::Target,
 }
 
 impl Target {
-    /// A file of an export, to be saved as `path`.
+    /// A file of an export, to be saved as `path`; `-` is standard output.
     ///
     /// # Errors
-    /// When the answer lacks something.
-    pub fn new(artifact: &Value, path: PathBuf) -> anyhow::Result<Self> {
+    /// When the answer lacks something, or the path is that of a folder.
+    pub fn new(artifact: &Value, path: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             href: text(artifact, "href")?.to_owned(),
             bytes: artifact["bytes"].as_u64().context("the server's answer has no bytes")?,
             sha256: text(artifact, "sha256")?.to_owned(),
-            path,
+            place: output::Target::of(path)?,
         })
     }
 
-    /// The file that the bytes go into until they are whole.
-    fn part(&self) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(".part");
+    /// The file beside `path` that the bytes go into until they are whole.
+    fn part(&self, path: &Path) -> PathBuf {
+        let digest: String =
+            self.sha256.chars().filter(char::is_ascii_hexdigit).take(DIGEST_SHOWN).collect();
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{digest}.part"));
         PathBuf::from(name)
     }
 }
@@ -53,25 +63,133 @@ pub async fn download(
     target: &Target,
     progress: &dyn Fn(u64),
 ) -> anyhow::Result<()> {
-    if is_there(target)? {
-        progress(target.bytes);
+    let cannot = |path: &Path| format!("cannot write {}", path.display());
+    match &target.place {
+        output::Target::Stdout => {
+            stream(client, target, Box::new(output::Stdout::new()), progress).await
+        }
+        output::Target::Direct(path) => {
+            let path = path.clone();
+            let context = cannot(&path);
+            let opened = tokio::task::spawn_blocking(move || output::open_direct(&path)).await?;
+            stream(client, target, Box::new(opened.context(context)?), progress).await
+        }
+        output::Target::Whole(path) => {
+            let part = target.part(path);
+            let file = claim(&part)?;
+            if is_there(target, path)? {
+                std::fs::remove_file(&part).ok();
+                progress(target.bytes);
+                return Ok(());
+            }
+            let at = match file.metadata()?.len() {
+                length if length > target.bytes => 0,
+                length => length,
+            };
+            let mut sink = Sink::Part(file);
+            fill(client, target, &mut sink, at, progress).await?;
+            finish(target, &sink, &part, path)
+        }
+    }
+}
+
+/// Opens a part for this process alone.
+fn claim(part: &Path) -> anyhow::Result<File> {
+    let cannot = || format!("cannot write {}", part.display());
+    loop {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(part);
+        let file = file.with_context(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("another download writes {}: let it end first", part.display())
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+        }
+        // Whoever had the lock may have given the file its name since it was opened.
+        let own = file.metadata()?.ino();
+        if std::fs::metadata(part).is_ok_and(|found| found.ino() == own) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Passes the bytes on as they come, and says at the end whether they were the right ones.
+async fn stream(
+    client: &Client,
+    target: &Target,
+    out: Box<dyn Write + Send>,
+    progress: &dyn Fn(u64),
+) -> anyhow::Result<()> {
+    let mut sink = Sink::Passing { out, hash: Sha256::new() };
+    fill(client, target, &mut sink, 0, progress).await?;
+    let Sink::Passing { mut out, hash } = sink else { return Ok(()) };
+    out.flush()?;
+    let sha256 = hex::encode(hash.finalize());
+    if sha256 == target.sha256 {
         return Ok(());
     }
-    let part = target.part();
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&part)
-        .with_context(|| format!("cannot write {}", part.display()))?;
-    let mut at = file.metadata()?.len();
-    if at > target.bytes {
-        at = restart(&mut file)?;
+    let text = format!(
+        "what came is not the file that the server lists (SHA-256 {sha256}, listed {}): do not use it, repeat the command",
+        target.sha256
+    );
+    Err(Exit::new(Code::Digest, text).into())
+}
+
+/// What bytes are written to.
+enum Sink {
+    /// A file, which can begin again.
+    Part(File),
+    /// Something that takes bytes only once.
+    Passing { out: Box<dyn Write + Send>, hash: Sha256 },
+}
+
+impl Sink {
+    /// Goes to a place.
+    fn go_to(&mut self, at: u64) -> io::Result<()> {
+        match self {
+            Self::Part(file) => {
+                file.set_len(at)?;
+                file.seek(SeekFrom::Start(at)).map(drop)
+            }
+            Self::Passing { .. } => Ok(()),
+        }
     }
+
+    /// Begins again, after `at` bytes.
+    fn restart(&mut self, at: u64) -> io::Result<()> {
+        match self {
+            Self::Passing { .. } if at > 0 => Err(io::Error::other(
+                "the download broke off, and the server does not go on where it did; repeat the command",
+            )),
+            _ => self.go_to(0),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Part(file) => file.write_all(bytes),
+            Self::Passing { out, hash } => {
+                hash.update(bytes);
+                out.write_all(bytes)
+            }
+        }
+    }
+}
+
+/// Asks for the rest until it is there.
+async fn fill(
+    client: &Client,
+    target: &Target,
+    sink: &mut Sink,
+    mut at: u64,
+    progress: &dyn Fn(u64),
+) -> anyhow::Result<()> {
+    sink.go_to(at)?;
     let mut tries = 0;
     while at < target.bytes {
         let before = at;
-        match rest(client, target, &mut file, at, progress).await {
+        match rest(client, target, sink, at, progress).await {
             Ok(reached) => at = reached,
             Err(Broken::Refused(error)) => return Err(error),
             Err(Broken::Off(reached, error)) => {
@@ -87,16 +205,13 @@ pub async fn download(
             }
         }
     }
-    file.sync_all()?;
-    drop(file);
-    finish(target, &part)
+    Ok(())
 }
 
 /// Whether the whole file is there already.
-fn is_there(target: &Target) -> anyhow::Result<bool> {
-    let same_length =
-        std::fs::metadata(&target.path).is_ok_and(|found| found.len() == target.bytes);
-    Ok(same_length && digest(&target.path)?.1 == target.sha256)
+fn is_there(target: &Target, path: &Path) -> anyhow::Result<bool> {
+    let same_length = std::fs::metadata(path).is_ok_and(|found| found.len() == target.bytes);
+    Ok(same_length && digest(path)?.1 == target.sha256)
 }
 
 /// Why a request did not bring the rest.
@@ -110,7 +225,7 @@ enum Broken {
 async fn rest(
     client: &Client,
     target: &Target,
-    file: &mut File,
+    sink: &mut Sink,
     mut at: u64,
     progress: &dyn Fn(u64),
 ) -> Result<u64, Broken> {
@@ -129,13 +244,13 @@ async fn rest(
     };
     let refused = |error: std::io::Error| Broken::Refused(error.into());
     if response.status() != StatusCode::PARTIAL_CONTENT {
-        at = restart(file).map_err(refused)?;
+        sink.restart(at).map_err(refused)?;
+        at = 0;
     }
-    file.seek(SeekFrom::Start(at)).map_err(refused)?;
     loop {
         match response.chunk().await {
             Ok(Some(bytes)) => {
-                file.write_all(&bytes).map_err(refused)?;
+                sink.write(&bytes).map_err(refused)?;
                 at += bytes.len() as u64;
                 progress(at);
             }
@@ -148,12 +263,9 @@ async fn rest(
     }
 }
 
-fn restart(file: &mut File) -> std::io::Result<u64> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))
-}
-
-fn finish(target: &Target, part: &Path) -> anyhow::Result<()> {
+fn finish(target: &Target, sink: &Sink, part: &Path, path: &Path) -> anyhow::Result<()> {
+    let Sink::Part(file) = sink else { return Ok(()) };
+    file.sync_all()?;
     let (bytes, sha256) = digest(part)?;
     if bytes != target.bytes || sha256 != target.sha256 {
         // What is wrong cannot be continued.
@@ -164,6 +276,7 @@ fn finish(target: &Target, part: &Path) -> anyhow::Result<()> {
         );
         return Err(Exit::new(Code::Digest, text).into());
     }
-    std::fs::rename(part, &target.path)
-        .with_context(|| format!("cannot write {}", target.path.display()))
+    output::take_after(file, path)
+        .and_then(|()| std::fs::rename(part, path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

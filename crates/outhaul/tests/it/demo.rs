@@ -47,16 +47,35 @@ fn a_day_with_the_demo() {
     }
     let demo = Demo::start(folder.path());
     assert_eq!(demo.json["tenants"], secrets, "a second start has the same credentials");
-    assert_eq!(json(&demo.exports(&["list", "--json"]).good())[0]["id"], id);
+    assert_eq!(json(&demo.exports(&["list", "--label", "first", "--json"]).good())[0]["id"], id);
 }
 
 /// A download that broke off goes on, and what is damaged is found.
 fn pull_again(demo: &Demo, id: &str, text: &str) {
     let half = &text.as_bytes()[..text.len() / 2];
-    std::fs::write(demo.folder.join("again.csv.part"), half).expect("it is written");
+    let sha256 = json(&demo.exports(&["watch", id, "--json"]).good());
+    let sha256 = sha256["artifacts"][0]["sha256"].as_str().expect("it is there").to_owned();
+    let part = demo.folder.join(format!("again.csv.{}.part", &sha256[..12]));
+    // The beginning of another export is another file, and is left alone.
+    let other = demo.folder.join("again.csv.0123456789ab.part");
+    std::fs::write(&other, "another").expect("it is written");
+    std::fs::write(&part, half).expect("it is written");
+    let held = std::fs::File::open(&part).expect("it is there");
+    held.lock().expect("nobody else has it");
+    let words = demo.exports(&["pull", id, "--output", "again.csv"]).ended(1);
+    assert!(words.contains("another download writes"), "{words}");
+    drop(held);
     demo.exports(&["pull", id, "--output", "again.csv", "--manifest", "manifest.json"]).good();
     assert_eq!(std::fs::read_to_string(demo.folder.join("again.csv")).expect("it is there"), text);
-    assert!(!demo.folder.join("again.csv.part").exists());
+    assert!(!part.exists() && other.exists());
+    assert_eq!(demo.exports(&["pull", id, "--output", "-"]).good(), text);
+    demo.exports(&["pull", id, "--output", "-", "--json"]).ended(2);
+    let saved = json(&demo.exports(&["pull", id, "--output", "new/", "--json"]).good());
+    let saved = demo.folder.join(saved["files"][0]["file"].as_str().expect("a name"));
+    assert_eq!(saved.parent().expect("a folder"), demo.folder.join("new"));
+    assert_eq!(std::fs::read_to_string(saved).expect("it is there"), text);
+    let create = ["create", "--object", "Invoice", "--output", "-"];
+    assert_eq!(demo.exports(&create).good(), text, "nothing else goes to standard output");
     run_in(&demo.folder, &["verify", "again.csv", "manifest.json"]).good();
 
     let damaged = text.replacen('1', "2", 1);
@@ -67,10 +86,9 @@ fn pull_again(demo: &Demo, id: &str, text: &str) {
     let words = run_in(&demo.folder, &["verify", "again.csv", "manifest.json"]).ended(7);
     assert!(words.contains("the download broke off"), "{words}");
 
-    // The beginning of another file is not continued into a mixture.
+    // A beginning that is damaged is not continued into a mixture.
     std::fs::remove_file(demo.folder.join("again.csv")).expect("it goes");
-    std::fs::write(demo.folder.join("again.csv.part"), &damaged.as_bytes()[..half.len()])
-        .expect("it is written");
+    std::fs::write(&part, &damaged.as_bytes()[..half.len()]).expect("it is written");
     let words = demo.exports(&["pull", id, "--output", "again.csv"]).ended(7);
     assert!(words.contains("it was removed"), "{words}");
     demo.exports(&["pull", id, "--output", "again.csv"]).good();

@@ -1,6 +1,6 @@
 //! `outhaul exports create`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
@@ -63,7 +63,8 @@ pub struct Options {
     /// Wait for its end.
     #[arg(long)]
     wait: bool,
-    /// Wait, and download: to this file, or for several queries into this folder.
+    /// Wait, and download: to this file, or into this folder (one that is there, that ends with `/`,
+    /// or for several queries); `-` is standard output.
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// How to print.
@@ -76,6 +77,13 @@ pub struct Options {
 /// # Errors
 /// When the server cannot be reached or refuses, or the export fails.
 pub async fn run(client: &Client, options: Options) -> anyhow::Result<()> {
+    pull::one_result(options.output.as_deref(), options.print)?;
+    let to_stdout = options.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && options.sql.len() > 1 {
+        let text =
+            "several queries make several files, and standard output takes one: give a folder";
+        return Err(Exit::new(Code::Usage, text).into());
+    }
     let mut request = client.request(Method::POST, "/exports").json(&body(&options)?);
     if let Some(key) = &options.idempotency_key {
         request = request.header("Idempotency-Key", key);
@@ -93,10 +101,11 @@ pub async fn run(client: &Client, options: Options) -> anyhow::Result<()> {
         errln!("export {id}");
     }
     let ended = watch(client, &id).await?;
-    if options.print.json {
-        outln!("{ended:#}");
-    } else {
-        super::print_ended(&ended);
+    match (options.print.json, to_stdout) {
+        (true, _) => outln!("{ended:#}"),
+        (false, false) => super::print_ended(&ended),
+        // Standard output is for the file alone.
+        (false, true) => {}
     }
     let ended = completed(ended)?;
     match &options.output {

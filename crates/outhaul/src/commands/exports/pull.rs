@@ -1,5 +1,6 @@
 //! `outhaul exports pull`.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,6 +11,7 @@ use super::watch;
 use crate::cli::Output;
 use crate::client::{Client, Target, completed, download, text};
 use crate::config::size::human;
+use crate::exit::{Code, Exit};
 use crate::output::{errln, outln};
 use crate::progress;
 
@@ -21,7 +23,8 @@ use crate::progress;
 pub struct Options {
     /// The export's id.
     id: String,
-    /// Where to: a file, or a folder; the current folder when absent.
+    /// Where to: a file, or a folder (one that is there, or that ends with `/`); `-` is standard
+    /// output; the current folder when absent.
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Save the manifest here too, for `outhaul verify`.
@@ -37,6 +40,7 @@ pub struct Options {
 /// # Errors
 /// When the server cannot be reached or refuses, the export failed, or a file is not whole.
 pub async fn run(client: &Client, options: Options) -> anyhow::Result<()> {
+    one_result(options.output.as_deref(), options.print)?;
     let export = completed(watch(client, &options.id).await?)?;
     let manifest = options.manifest.as_deref();
     fetch(client, &export, options.output.as_deref(), manifest, options.print).await
@@ -63,7 +67,7 @@ pub async fn fetch(
     let paths = paths(artifacts, output)?;
     let mut saved = Vec::new();
     for (artifact, path) in artifacts.iter().zip(paths) {
-        let target = Target::new(artifact, path.clone())?;
+        let target = Target::new(artifact, &path)?;
         let bytes = artifact["bytes"].as_u64().unwrap_or_default();
         let bar = progress::bytes(bytes).with_message(path.display().to_string());
         let fetched = download(client, &target, &|at| bar.set_position(at)).await;
@@ -85,11 +89,32 @@ pub async fn fetch(
     Ok(())
 }
 
+/// Refuses two results on standard output.
+///
+/// # Errors
+/// When the file would be mixed with JSON.
+pub fn one_result(output: Option<&Path>, print: Output) -> anyhow::Result<()> {
+    if print.json && output == Some(Path::new("-")) {
+        let text = "--output - and --json both go to standard output: choose one";
+        return Err(Exit::new(Code::Usage, text).into());
+    }
+    Ok(())
+}
+
 /// Where each file goes.
 fn paths(artifacts: &[Value], output: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+    let is_folder = |path: &Path| path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/");
     let folder = match output {
-        Some(path) if path.is_dir() => path,
-        Some(path) if artifacts.len() == 1 => return Ok(vec![path.to_owned()]),
+        Some(path) if artifacts.len() == 1 && !is_folder(path) => {
+            return Ok(vec![path.to_owned()]);
+        }
+        Some(path) if path == Path::new("-") => {
+            let text = format!(
+                "the export has {} files, and standard output takes one: give a folder",
+                artifacts.len()
+            );
+            return Err(Exit::new(Code::Usage, text).into());
+        }
         Some(path) => {
             std::fs::create_dir_all(path)
                 .with_context(|| format!("cannot make the folder {}", path.display()))?;
