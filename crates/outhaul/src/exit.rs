@@ -17,7 +17,7 @@ pub enum Code {
     Usage = 2,
     /// The configuration or the catalog is wrong.
     Config = 3,
-    /// The server cannot be reached.
+    /// The server cannot be reached, or cannot answer now.
     Unreachable = 4,
     /// The server refused the request.
     Refused = 5,
@@ -40,7 +40,7 @@ Exit codes:
   1    failed; the text says what and what to do
   2    the command line is wrong
   3    the configuration or the catalog is wrong
-  4    the server cannot be reached
+  4    the server cannot be reached, or cannot answer now
   5    the server refused the request
   6    the export failed, was cancelled, or its files are gone
   7    a file is not what its manifest says

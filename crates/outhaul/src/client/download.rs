@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Client, PAUSE, TRIES, text};
+use super::{Client, Silence, text};
 use crate::commands::verify::digest;
 use crate::exit::{Code, Exit};
 use crate::output;
@@ -186,7 +186,7 @@ async fn fill(
     progress: &dyn Fn(u64),
 ) -> anyhow::Result<()> {
     sink.go_to(at)?;
-    let mut tries = 0;
+    let mut silence = Silence::default();
     while at < target.bytes {
         let before = at;
         match rest(client, target, sink, at, progress).await {
@@ -194,14 +194,14 @@ async fn fill(
             Err(Broken::Refused(error)) => return Err(error),
             Err(Broken::Off(reached, error)) => {
                 at = reached;
-                tries = if at > before { 0 } else { tries + 1 };
-                if tries >= TRIES {
-                    return Err(error.context(format!(
-                        "the download broke off at {at} of {} bytes; repeat the command to go on",
-                        target.bytes
-                    )));
+                if at > before {
+                    silence.end();
                 }
-                tokio::time::sleep(PAUSE).await;
+                let text = format!(
+                    "the download broke off at {at} of {} bytes; repeat the command to go on",
+                    target.bytes
+                );
+                silence.endure(client, error.context(text)).await?;
             }
         }
     }

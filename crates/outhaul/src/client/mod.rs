@@ -3,7 +3,7 @@
 
 mod download;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -16,11 +16,8 @@ use crate::exit::{Code, Exit};
 /// The API's first segments.
 const PREFIX: &str = "/api/v1";
 /// How long a connection may take to be made, and how long an answer's bytes may pause.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Times in a row that a server may give no answer, or no byte of a file, before it is left.
-const TRIES: u32 = 5;
-/// The pause before it is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The pause before a server that gave no answer is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A server and somebody who may ask it.
@@ -28,14 +25,36 @@ pub struct Client {
     http: reqwest::Client,
     base_url: String,
     key: String,
+    patience: Duration,
+}
+
+/// Since when a server gives no answer, or no byte of a file.
+#[derive(Default)]
+struct Silence(Option<Instant>);
+
+impl Silence {
+    /// It gave one.
+    fn end(&mut self) {
+        self.0 = None;
+    }
+
+    /// It gave none: waits a moment, or answers the error when that has been so for too long.
+    async fn endure(&mut self, client: &Client, error: anyhow::Error) -> Result<(), anyhow::Error> {
+        if self.0.get_or_insert_with(Instant::now).elapsed() >= client.patience {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
 }
 
 impl Client {
-    /// A client of the server at `base_url`.
+    /// A client of the server at `base_url`. While an export is waited for or downloaded, the server
+    /// may be away for as long as `patience`.
     ///
     /// # Errors
     /// When the address is not one.
-    pub fn new(base_url: &str, key: &str) -> anyhow::Result<Self> {
+    pub fn new(base_url: &str, key: &str, patience: Duration) -> anyhow::Result<Self> {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let parsed = url::Url::parse(&base_url);
         if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
@@ -44,12 +63,12 @@ impl Client {
             return Err(Exit::new(Code::Usage, text).into());
         }
         let http = reqwest::Client::builder()
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
+            .connect_timeout(ANSWER_WITHIN)
+            .read_timeout(ANSWER_WITHIN)
             .user_agent(concat!("outhaul/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot make an HTTP client")?;
-        Ok(Self { http, base_url, key: key.to_owned() })
+        Ok(Self { http, base_url, key: key.to_owned(), patience })
     }
 
     /// A request to a path below the API.
@@ -112,37 +131,40 @@ async fn refusal(response: Response) -> anyhow::Error {
     };
     let place = body["field"].as_str().map_or_else(String::new, |field| format!(" (at {field})"));
     let text = format!("{}: {said}{place}{advice}", status.as_u16());
-    Exit::new(Code::Refused, text).into()
+    let code = match status {
+        // A server that stops or starts, or the proxy before it.
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Code::Unreachable
+        }
+        _ => Code::Refused,
+    };
+    Exit::new(code, text).into()
 }
 
 /// The export `id`, once it is in a final state. `seen` is told of every look at it. A server that
 /// starts again, or a connection that breaks, does not end the wait.
 ///
 /// # Errors
-/// As [`Client::send`]; `Unreachable` when nobody answers several times in a row.
+/// As [`Client::send`]; `Unreachable` when nobody answers for longer than the client's patience.
 pub async fn wait(
     client: &Client,
     id: &str,
     mut seen: impl FnMut(&Value),
 ) -> anyhow::Result<Value> {
     let mut pause = Duration::from_millis(100);
-    let mut unanswered = 0;
+    let mut silence = Silence::default();
     loop {
         let export = match client.get(&format!("/exports/{id}")).await {
             Ok(export) => export,
             Err(error) if crate::exit::code_of(&error) == Code::Unreachable => {
-                unanswered += 1;
-                if unanswered >= TRIES {
-                    return Err(error.context(format!(
-                        "nobody answers any more; `outhaul exports watch {id}` waits again"
-                    )));
-                }
-                tokio::time::sleep(PAUSE).await;
+                let text =
+                    format!("nobody answers any more; `outhaul exports watch {id}` waits again");
+                silence.endure(client, error.context(text)).await?;
                 continue;
             }
             Err(error) => return Err(error),
         };
-        unanswered = 0;
+        silence.end();
         seen(&export);
         let state = export["state"].as_str().context("the export has no state")?;
         if !matches!(state, "queued" | "running") {

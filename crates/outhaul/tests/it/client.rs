@@ -15,6 +15,8 @@ enum Deal {
     Drop,
     /// It breaks in the middle of an answer.
     Break,
+    /// The server is about to stop.
+    Stop,
     /// The export is in this state.
     Say(&'static str),
 }
@@ -51,10 +53,12 @@ fn serve(stream: &TcpStream, deal: Deal) -> String {
     let body = match deal {
         Deal::Drop => return first,
         Deal::Break => "{\"id\":".to_owned(),
+        Deal::Stop => "{\"detail\":\"stopping\"}".to_owned(),
         Deal::Say(state) => format!("{{\"id\":\"{ID}\",\"state\":\"{state}\",\"progress\":{{}}}}"),
     };
+    let status = if matches!(deal, Deal::Stop) { "503 Service Unavailable" } else { "200 OK" };
     let length = body.len() + if matches!(deal, Deal::Break) { 10 } else { 0 };
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close");
     let mut stream = stream;
     // A client that went away is seen by what it says.
     write!(stream, "{head}\r\nContent-Length: {length}\r\n\r\n{body}").ok();
@@ -63,8 +67,8 @@ fn serve(stream: &TcpStream, deal: Deal) -> String {
 
 #[test]
 fn a_server_that_comes_back_is_waited_for() {
-    use Deal::{Break, Drop, Say};
-    let deals = &[Drop, Drop, Drop, Drop, Say("running"), Break, Say("completed")];
+    use Deal::{Break, Drop, Say, Stop};
+    let deals = &[Stop, Drop, Drop, Stop, Say("running"), Break, Say("completed")];
     let (ran, requests) = Server::start(deals).ask(&["--key", "x"], &["watch", ID]);
     assert!(ran.good().contains("is completed"));
     assert_eq!(requests.len(), 7);
@@ -74,8 +78,8 @@ fn a_server_that_comes_back_is_waited_for() {
 #[test]
 fn a_server_that_stays_away_is_not_waited_for() {
     use Deal::{Drop, Say};
-    let server = Server::start(&[Say("running"), Drop, Drop, Drop, Drop, Drop]);
-    let (ran, _) = server.ask(&["--key", "x"], &["watch", ID]);
+    let server = Server::start(&[Say("running"), Drop]);
+    let (ran, _) = server.ask(&["--key", "x", "--patience", "1"], &["watch", ID]);
     let words = ran.ended(4);
     assert!(words.contains("waits again") && words.contains("cannot reach"), "{words}");
 }

@@ -4,6 +4,7 @@ mod create;
 mod pull;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -81,6 +82,10 @@ struct Server {
     /// An API key of the native API.
     #[arg(long, global = true, env = "OUTHAUL_API_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// Seconds that the server may be away, as while it starts again, when an export is waited for or
+    /// downloaded.
+    #[arg(long, global = true, value_name = "SECS", default_value_t = 30)]
+    patience: u32,
     /// Take address and key from a running demo: the file demo.json that it wrote.
     #[arg(long, global = true, value_name = "FILE")]
     demo: Option<PathBuf>,
@@ -102,7 +107,7 @@ impl Server {
             (None, _) if self.demo_tenant.is_some() => {
                 usage("--demo-tenant needs --demo, the file demo.json of a running demo")
             }
-            (None, Some(key)) => Client::new(&self.server, key),
+            (None, Some(key)) => Client::new(&self.server, key, self.patience()),
             (None, None) => usage(
                 "who asks? give an API key with --key, or in the environment as OUTHAUL_API_KEY; `outhaul keys create` makes one",
             ),
@@ -117,7 +122,11 @@ impl Server {
         let tenant = self.demo_tenant.as_deref().unwrap_or("acme");
         let key = &demo["tenants"][tenant]["native"]["api_key"];
         let key = key.as_str().context("the demo has no such tenant: acme or globex")?;
-        Client::new(self::text(&demo, "base_url")?, key)
+        Client::new(self::text(&demo, "base_url")?, key, self.patience())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience.into())
     }
 }
 
