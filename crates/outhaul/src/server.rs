@@ -1,16 +1,13 @@
 //! A server's life: open everything, say that it is ready, serve, and stop without losing anything.
 
+mod health;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use async_trait::async_trait;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use outhaul_exports::lease::Incarnation;
-use outhaul_exports::ports::{ArtifactStore, JobStore};
-use outhaul_exports::principal::TenantId;
-use outhaul_exports::{Clock as _, ExportId, SystemClock};
 use outhaul_store::Store;
 use outhaul_worker::{Drain, Worker, resume};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,13 +18,10 @@ use crate::assemble::{self, Rooms};
 use crate::config::{Checked, Loaded};
 use crate::listener::app::metrics_only;
 use crate::listener::{App, Flights, Listener, Probe, Stop};
+use health::Health;
 
-/// How long a part may take to answer whether it is ready.
-const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long connections may take to end after the last answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How often the metrics' recorder tidies up.
-const UPKEEP: Duration = Duration::from_secs(10);
 
 /// A server that is open and does not serve yet.
 pub struct Server {
@@ -75,11 +69,9 @@ impl Server {
         resume(&*rooms.store.jobs(), &*rooms.clock, rooms.slots.dead()).await?;
 
         let flights = Flights::default();
-        let probe = Arc::new(Health {
-            jobs: rooms.store.jobs(),
-            artifacts: rooms.artifacts.clone(),
-            recorder: recorder()?,
-        });
+        let probe = Health::new(rooms.store.jobs(), rooms.artifacts.clone())?;
+        // What is away is logged, and found again without a restart.
+        probe.readiness().await;
         let server = loaded.config.server.clone();
         let own_port = server.metrics_listen.is_none();
         let app =
@@ -218,58 +210,6 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// What operators are answered.
-struct Health {
-    jobs: Arc<dyn JobStore>,
-    artifacts: Arc<dyn ArtifactStore>,
-    recorder: PrometheusHandle,
-}
-
-impl Health {
-    async fn upkeep(self: Arc<Self>, stop: CancellationToken) {
-        let tidy = async {
-            loop {
-                tokio::time::sleep(UPKEEP).await;
-                self.recorder.run_upkeep();
-            }
-        };
-        stop.run_until_cancelled(tidy).await;
-    }
-}
-
-#[async_trait]
-impl Probe for Health {
-    async fn not_ready(&self) -> Option<String> {
-        let nobody = TenantId::from("-");
-        let any = ExportId::new(SystemClock.now());
-        let asked = tokio::time::timeout(PROBE_PATIENCE, self.jobs.get(&nobody, any)).await;
-        if !matches!(asked, Ok(Ok(_))) {
-            return Some("the store does not answer".to_owned());
-        }
-        let asked = tokio::time::timeout(PROBE_PATIENCE, self.artifacts.free_bytes()).await;
-        if !matches!(asked, Ok(Ok(_))) {
-            return Some("the artifact store does not answer".to_owned());
-        }
-        None
-    }
-
-    async fn metrics(&self) -> String {
-        self.recorder.render()
-    }
-}
-
-/// Installs the recorder of metrics for the process.
-fn recorder() -> anyhow::Result<PrometheusHandle> {
-    let seconds = [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
-    let recorder = PrometheusBuilder::new()
-        .set_buckets(&seconds)
-        .and_then(PrometheusBuilder::install_recorder)
-        .context("cannot record metrics")?;
-    outhaul_worker::metrics::describe();
-    crate::listener::describe_metrics();
-    Ok(recorder)
 }
 
 async fn serve_metrics(

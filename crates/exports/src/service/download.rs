@@ -58,7 +58,19 @@ impl Exports {
         file: &Download,
         range: std::ops::Range<u64>,
     ) -> Result<ByteStream> {
-        self.parts.artifacts.open(&file.artifact, range).await
+        let opened = self.parts.artifacts.open(&file.artifact, range).await;
+        if let Err(error) = &opened
+            && *error.kind() == ErrorKind::Expired
+        {
+            // The store answers, and the file that we promised is not in it.
+            tracing::error!(
+                export = %file.export.id,
+                artifact = %file.artifact.id,
+                error = error.chain(),
+                "a file of a live export is missing"
+            );
+        }
+        opened
     }
 
     pub(super) async fn find_file_of(&self, tenant: &TenantId, id: ArtifactId) -> Result<Download> {

@@ -31,11 +31,22 @@ use crate::config::sections::Server;
 /// What operators ask.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// Why the server cannot take work now, if it cannot.
-    async fn not_ready(&self) -> Option<String>;
+    /// Whether the server can take work now.
+    async fn readiness(&self) -> Readiness;
 
     /// The metrics in the text format of Prometheus.
     async fn metrics(&self) -> String;
+}
+
+/// Whether a server can take work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It can do most; what it cannot.
+    ReadyBut(String),
+    /// It cannot; why.
+    NotReady(String),
 }
 
 /// What answers requests.
@@ -163,9 +174,12 @@ impl App {
         if self.flights.is_draining() {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
         }
-        match self.probe.not_ready().await {
-            None => plain_ok("ready"),
-            Some(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &why),
+        match self.probe.readiness().await {
+            Readiness::Ready => plain_ok("ready"),
+            Readiness::ReadyBut(why) => {
+                with_body(StatusCode::OK, &json!({ "status": "ready", "message": why }))
+            }
+            Readiness::NotReady(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &why),
         }
     }
 }

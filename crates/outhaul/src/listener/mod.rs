@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use app::{App, Probe};
+pub use app::{App, Probe, Readiness};
 pub use flights::Flights;
 
 use crate::config::sections::Server;

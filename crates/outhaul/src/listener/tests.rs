@@ -17,8 +17,8 @@ struct Nothing;
 
 #[async_trait]
 impl Probe for Nothing {
-    async fn not_ready(&self) -> Option<String> {
-        None
+    async fn readiness(&self) -> Readiness {
+        Readiness::ReadyBut("storage_full: nearly".into())
     }
 
     async fn metrics(&self) -> String {
@@ -98,7 +98,7 @@ async fn requests_go_to_the_longest_prefix() {
         ("GET /v1/nothing", "of the dialect"),
         ("GET /nothing", "{\"status\":404,\"message\":\"there is nothing at this path\"}"),
         ("GET /healthz", "{\"status\":\"ok\"}"),
-        ("GET /readyz", "{\"status\":\"ready\"}"),
+        ("GET /readyz", "{\"status\":\"ready\",\"message\":\"storage_full: nearly\"}"),
         ("GET /metrics", "outhaul_up 1"),
         ("POST /healthz", "use GET here"),
     ] {
