@@ -33,8 +33,9 @@ macro_rules! errln {
 pub(crate) use errln;
 
 /// A number of things in words.
-pub fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+pub fn count<N: fmt::Display + PartialEq + From<u8>>(number: N, one: &str, many: &str) -> String {
+    let word = if number == N::from(1) { one } else { many };
+    format!("{number} {word}")
 }
 
 /// Writes to standard output. It is for commands: a server must not end with its reader.

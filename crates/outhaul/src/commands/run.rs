@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use crate::cli::Pack;
 use crate::config::size::{Size, human};
 use crate::exit::{Code, Exit};
-use crate::output::{Target, errln};
+use crate::output::{Target, count, errln};
 use crate::{exit, output, progress, sources};
 
 /// Batches between the engine and the encoders.
@@ -243,13 +243,14 @@ fn say(report: &Report, took: std::time::Duration) {
                 column => format!("column {column}: "),
             };
             let sentence = warning.kind.sentence();
-            errln!("warning: {column}{sentence} ({} times)", warning.count);
+            let times = count(warning.count, "time", "times");
+            errln!("warning: {column}{sentence} ({times})");
         }
     }
     let seconds = took.as_secs_f64();
     errln!(
-        "{} rows, {} in {seconds:.1} s ({:.0} rows a second)",
-        report.rows,
+        "{}, {} in {seconds:.1} s ({:.0} rows a second)",
+        count(report.rows, "row", "rows"),
         human(report.bytes_written),
         report.rows as f64 / seconds.max(0.001),
     );

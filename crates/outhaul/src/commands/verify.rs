@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cli::Output;
 use crate::exit::{Code, Exit};
-use crate::output::outln;
+use crate::output::{count, outln};
 
 /// Its options.
 #[derive(Debug, Args)]
@@ -86,7 +86,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         return Err(Exit::new(Code::Digest, text).into());
     }
     if !options.output.json {
-        outln!("{} is whole: {} rows, {bytes} bytes, SHA-256 {sha256}", found.name, found.rows);
+        let (name, rows) = (&found.name, count(found.rows, "row", "rows"));
+        outln!("{name} is whole: {rows}, {bytes} bytes, SHA-256 {sha256}");
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::cli::Output;
 use crate::client::{Client, completed, text, wait};
 use crate::config::size::human;
 use crate::exit::{Code, Exit};
-use crate::output::outln;
+use crate::output::{count, outln};
 use crate::progress;
 
 /// Its options.
@@ -240,10 +240,10 @@ async fn watch(client: &Client, id: &str) -> anyhow::Result<Value> {
 fn print_ended(export: &Value) {
     let progress = &export["progress"];
     outln!(
-        "export {} is {}: {} rows, {}",
+        "export {} is {}: {}, {}",
         export["id"].as_str().unwrap_or_default(),
         export["state"].as_str().unwrap_or_default(),
-        progress["rows"].as_u64().unwrap_or_default(),
+        count(progress["rows"].as_u64().unwrap_or_default(), "row", "rows"),
         human(progress["bytes"].as_u64().unwrap_or_default()),
     );
     for warning in export["warnings"].as_array().into_iter().flatten() {

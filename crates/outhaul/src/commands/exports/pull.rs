@@ -12,7 +12,7 @@ use crate::cli::Output;
 use crate::client::{Client, Target, completed, download, text};
 use crate::config::size::human;
 use crate::exit::{Code, Exit};
-use crate::output::{errln, outln};
+use crate::output::{count, errln, outln};
 use crate::progress;
 
 /// Its options.
@@ -75,9 +75,9 @@ pub async fn fetch(
         fetched?;
         if !print.json {
             errln!(
-                "{}: {} rows, {}, whole",
+                "{}: {}, {}, whole",
                 path.display(),
-                artifact["rows"].as_u64().unwrap_or_default(),
+                count(artifact["rows"].as_u64().unwrap_or_default(), "row", "rows"),
                 human(bytes)
             );
         }
