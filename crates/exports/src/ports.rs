@@ -133,6 +133,10 @@ pub trait JobStore: Send + Sync {
     /// Counts of exports by dialect and state, for metrics.
     async fn counts(&self) -> Result<Vec<StateCount>>;
 
+    /// When the export was created that has been queued the longest, for metrics; in whole
+    /// milliseconds at least.
+    async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>>;
+
     /// Changes whenever something was stored: whoever waits for work or for news looks again.
     /// A hint only; look now and then anyway.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;

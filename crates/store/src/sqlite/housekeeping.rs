@@ -9,7 +9,7 @@ use super::exports::{self, Columns, select_exports};
 use super::failure::unavailable;
 use super::write::Write;
 use super::{SqliteStore, events};
-use crate::rows::millis;
+use crate::rows::{millis, moment};
 
 /// The most keys, and the most events, that one purge forgets: others wait while it writes.
 const FORGOTTEN_MAX: u32 = 10_000;
@@ -59,6 +59,18 @@ impl SqliteStore {
             Ok(StateCount { dialect, state, count: u64::try_from(count).unwrap_or(0) })
         };
         rows.into_iter().map(count).collect()
+    }
+
+    pub(super) async fn oldest_queued_export(&self) -> Result<Option<DateTime<Utc>>> {
+        let created: Option<i64> = sqlx::query_scalar(
+            "SELECT created_at FROM exports WHERE sequence =
+                 (SELECT min(sequence) FROM exports INDEXED BY exports_queue
+                  WHERE state = 'queued')",
+        )
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(unavailable)?;
+        created.map(moment).transpose()
     }
 }
 

@@ -117,6 +117,10 @@ impl JobStore for SqliteStore {
         self.count_states().await
     }
 
+    async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>> {
+        self.oldest_queued_export().await
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -300,6 +300,7 @@ impl World {
     async fn compare(&self) {
         let (m, s) = (&self.memory.jobs, &self.sqlite.jobs);
         alike(m.counts().await, s.counts().await);
+        alike(m.oldest_queued().await, s.oldest_queued().await);
         for name in TENANTS {
             let filters = [
                 ListFilter { most: 3, ..all_of(name) },

@@ -1,4 +1,5 @@
-//! Tells the metrics how many exports there are in each state, and how much room is left.
+//! Tells the metrics how many exports there are in each state, how long the oldest has been queued,
+//! and how much room is left.
 
 use std::sync::PoisonError;
 
@@ -25,6 +26,9 @@ async fn count(house: &House) -> outhaul_exports::Result<u64> {
             metrics::gauge!("outhaul_exports", &labels).set(count as f64);
         }
     }
+    let oldest = house.jobs.oldest_queued().await?;
+    let age = oldest.and_then(|at| (house.clock.now() - at).to_std().ok()).unwrap_or_default();
+    metrics::gauge!("outhaul_oldest_queued_age_seconds").set(age.as_secs_f64());
     if let Some(bytes) = house.artifacts.free_bytes().await? {
         metrics::gauge!("outhaul_artifact_volume_free_bytes").set(bytes as f64);
     }

@@ -179,6 +179,9 @@ impl JobStore for CutStore {
     async fn counts(&self) -> Result<Vec<StateCount>> {
         self.inner.counts().await
     }
+    async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>> {
+        self.inner.oldest_queued().await
+    }
     fn changes(&self) -> watch::Receiver<u64> {
         match *self.cut.borrow() {
             Cut::Everything => self.quiet.subscribe(),

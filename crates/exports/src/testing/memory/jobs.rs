@@ -173,6 +173,12 @@ impl JobStore for MemoryStore {
         Ok(counts)
     }
 
+    async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>> {
+        let memory = self.reach()?;
+        let first = memory.exports.iter().find(|export| export.state == State::Queued);
+        Ok(first.map(|export| export.created_at))
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -11,6 +11,7 @@ cases! {
     filters_narrow_the_list,
     labels_are_searched_literally_and_in_any_case,
     counts_are_by_dialect_and_state,
+    the_oldest_queued_one_is_told,
     records_whose_time_is_over_are_left_out,
 }
 
@@ -112,6 +113,20 @@ async fn labels_are_searched_literally_and_in_any_case(stores: Stores) -> anyhow
     }
     let everything = ListFilter { label: Some(String::new()), ..all_of("acme") };
     assert_eq!(stores.jobs.list(&everything).await?.len(), labels.len() + 1);
+    Ok(())
+}
+
+async fn the_oldest_queued_one_is_told(stores: Stores) -> anyhow::Result<()> {
+    assert_eq!(stores.jobs.oldest_queued().await?, None);
+    for (tenant, seconds) in [("acme", 1), ("globex", 2), ("acme", 3)] {
+        put(&stores, free(tenant, seconds)).await?;
+    }
+    assert_eq!(stores.jobs.oldest_queued().await?, Some(at(1)));
+    let (first, _) = lease_one(&stores, 4).await;
+    assert_eq!(first.created_at, at(1));
+    assert_eq!(stores.jobs.oldest_queued().await?, Some(at(2)));
+    lease(&stores, 2, 4).await;
+    assert_eq!(stores.jobs.oldest_queued().await?, None);
     Ok(())
 }
 
