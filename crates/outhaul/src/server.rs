@@ -44,7 +44,8 @@ impl Server {
         let address = assemble::store_address(&loaded);
         let store =
             outhaul_store::open_exclusive(&address).await.context("cannot open the store")?;
-        let listener = Listener::bind(&loaded.config.server.listen).await?;
+        let listener =
+            Listener::bind(&loaded.config.server.listen, "server.listen or --port").await?;
         let configured = loaded.config.server.base_url.clone();
         let base_url = configured.unwrap_or_else(|| reachable(listener.address));
         let incarnation = Incarnation::random();
@@ -143,18 +144,43 @@ pub async fn work(loaded: Loaded) -> anyhow::Result<()> {
     rooms.slots.ready().await.context("the slots do not start")?;
     let drain = Drain::default();
     let worker = Worker::new(rooms.worker(), rooms.timings.clone(), incarnation, drain.clone());
+    let (stop, flights) = (Stop::default(), Flights::default());
+    if let Some(address) = &loaded.config.worker.listen {
+        serve_operators(address, &loaded, &rooms, &flights, &stop).await?;
+    }
     let mut working = tokio::spawn(worker.run());
     tracing::info!("working");
     tokio::select! {
         () = signals.next() => {}
         ended = &mut working => ended.context("the worker ended by itself")?,
     }
+    flights.drain();
     drain.begin(Duration::from_secs(loaded.config.worker.drain_secs));
     tokio::select! {
         ended = &mut working => ended.context("the worker broke down while it stopped")?,
         () = signals.next() => {}
     }
+    stop.now.cancel();
+    stop.gently.cancel();
     rooms.store.close().await;
+    Ok(())
+}
+
+/// Answers operators, and no dialect, on a port of their own until `stop`.
+async fn serve_operators(
+    address: &str,
+    loaded: &Loaded,
+    rooms: &Rooms,
+    flights: &Flights,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let listener = Listener::bind(address, "worker.listen").await?;
+    let probe = Health::new(rooms.store.jobs(), rooms.artifacts.clone())?;
+    probe.readiness().await;
+    tokio::spawn(probe.clone().upkeep(stop.gently.clone()));
+    let app = App::new(Vec::new(), probe, flights.clone(), true, loaded.config.log.access);
+    tracing::info!(address = %listener.address, "operators are answered");
+    tokio::spawn(listener.run(Arc::new(app), loaded.config.server.clone(), stop.clone()));
     Ok(())
 }
 

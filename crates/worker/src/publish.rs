@@ -30,6 +30,17 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
+    /// Every ending there is: an attempt leaves its export in one of these states.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Recorded(State::Completed),
+        Self::Recorded(State::Failed),
+        Self::Recorded(State::Cancelled),
+        Self::Recorded(State::Queued),
+        Self::Refused,
+        Self::Abandoned,
+        Self::Unknown,
+    ];
+
     /// A word for metrics and logs.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -121,6 +121,9 @@ impl Default for Artifacts {
 pub struct Worker {
     /// Whether `outhaul serve` runs exports itself.
     pub enabled: bool,
+    /// Address and port on which `outhaul worker` answers `/healthz`, `/readyz` and `/metrics`, and
+    /// nothing else; none when absent.
+    pub listen: Option<String>,
     /// Exports run at once, each in a process of its own.
     pub slots: u32,
     /// Processes that check and preview queries for the API; no tenant has all of them at work
@@ -154,6 +157,7 @@ impl Default for Worker {
     fn default() -> Self {
         Self {
             enabled: true,
+            listen: None,
             slots: 2,
             planners: 2,
             memory: Size::mib(256),

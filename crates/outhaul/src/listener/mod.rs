@@ -59,13 +59,13 @@ pub struct Stop {
 }
 
 impl Listener {
-    /// Listens on an address.
+    /// Listens on an address, which `setting` has chosen.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
-    pub async fn bind(address: &str) -> anyhow::Result<Self> {
+    pub async fn bind(address: &str, setting: &str) -> anyhow::Result<Self> {
         let tcp = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {address}; choose another with server.listen or --port")
+            format!("cannot listen on {address}; choose another with {setting}")
         })?;
         let address = tcp.local_addr().context("the port has no address")?;
         Ok(Self { tcp, address })
@@ -198,6 +198,10 @@ pub fn describe_metrics() {
         "bytes of answers' bodies"
     );
     metrics::describe_counter!("outhaul_http_panics_total", "answers that panicked");
+    metrics::gauge!("outhaul_http_connections").set(0.0);
+    for name in ["outhaul_http_sent_bytes_total", "outhaul_http_panics_total"] {
+        metrics::counter!(name).increment(0);
+    }
 }
 
 /// A gauge that is one higher while this lives.

@@ -63,7 +63,7 @@ async fn start(change: impl FnOnce(&mut Server)) -> Running {
     let mut limits =
         Server { header_secs: 1, body_idle_secs: 1, body_secs: 2, ..Server::default() };
     change(&mut limits);
-    let listener = Listener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = Listener::bind("127.0.0.1:0", "the test").await.expect("a free port");
     let (address, stop) = (listener.address, Stop::default());
     let server = tokio::spawn(listener.run(Arc::new(app), limits, stop.clone()));
     Running { address, stop, flights, server }

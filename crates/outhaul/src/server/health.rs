@@ -119,9 +119,12 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
         .set_buckets(&seconds)
         .and_then(PrometheusBuilder::install_recorder)
         .context("cannot record metrics")?;
-    outhaul_worker::metrics::describe();
+    let dialects: Vec<_> = outhaul_dialects::ALL.iter().map(|dialect| dialect.id()).collect();
+    outhaul_worker::metrics::describe(&dialects);
     outhaul_delivery::describe_metrics();
     crate::listener::describe_metrics();
+    metrics::describe_gauge!("outhaul_build_info", "always 1; which program this is");
+    metrics::gauge!("outhaul_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(recorder)
 }
 
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_artifact_folder_that_is_away_is_said() {
+    async fn metrics_begin_at_zero_and_what_is_away_is_said() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("artifacts");
         let artifacts = Arc::new(LocalArtifacts::open(&root).expect("it opens"));
@@ -140,6 +143,16 @@ mod tests {
         let store = outhaul_store::open_exclusive(&address).await.expect("it opens");
         let health = Health::new(store.jobs(), artifacts).expect("the first recorder");
         assert_eq!(health.readiness().await, Readiness::Ready);
+        let metrics = health.metrics().await;
+        for line in [
+            "outhaul_build_info{version=",
+            "outhaul_damaged_artifacts_total 0",
+            "outhaul_attempts_total{dialect=\"native\",ending=\"completed\"} 0",
+            "outhaul_slot_deaths_total{cause=\"memory\"} 0",
+            "outhaul_http_panics_total 0",
+        ] {
+            assert!(metrics.contains(&format!("\n{line}")), "{line}: {metrics}");
+        }
         std::fs::rename(&root, folder.path().join("aside")).expect("it is moved");
         assert_eq!(health.readiness().await, Readiness::Ready, "it was looked at just now");
         *health.artifacts_were.lock().await = None;
