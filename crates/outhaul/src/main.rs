@@ -1,5 +1,8 @@
 //! The one binary: configuration, assembly, listener, commands. Business rules are elsewhere.
 
+// A print that panics when its reader has left: `output` has others.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod allocator;
 mod assemble;
 mod catalog_file;

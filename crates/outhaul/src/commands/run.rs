@@ -4,10 +4,8 @@
 //! It reads for the owner of the data, so there are no tenants; a server cannot be made to do so.
 
 mod known;
+mod sink;
 
-use std::cell::Cell;
-use std::fs::File;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,13 +30,12 @@ use tokio::sync::mpsc;
 use crate::cli::Pack;
 use crate::config::size::{Size, human};
 use crate::exit::{Code, Exit};
-use crate::output::{Target, count, errln};
-use crate::{exit, output, progress, sources};
+use crate::output::{count, errln};
+use crate::{exit, progress, sources};
+use sink::Output;
 
 /// Batches between the engine and the encoders.
 const BATCHES_WAITING: usize = 4;
-/// Bytes that are written to the output together.
-const OUTPUT_BYTES: usize = 1 << 20;
 /// What the source is called where one needs a name.
 const SOURCE: &str = "given";
 
@@ -320,72 +317,6 @@ fn entry_name(options: &Options, extension: &str) -> EntryName {
     let named = named.filter(|_| options.output != "-");
     let stem = named.as_deref().map_or("export", |name| name.split('.').next().unwrap_or(name));
     EntryName::from_label(stem, extension)
-}
-
-/// Where the bytes go. A file gets its name when it is whole; until then it is removed when this is
-/// dropped.
-struct Output {
-    target: Target,
-    part: Option<PathBuf>,
-    done: Cell<bool>,
-}
-
-impl Output {
-    fn open(name: &str) -> anyhow::Result<Self> {
-        let target = Target::of(Path::new(name))?;
-        let part = match &target {
-            Target::Whole(path) => {
-                let mut part = path.as_os_str().to_owned();
-                part.push(format!(".{}.part", std::process::id()));
-                Some(part.into())
-            }
-            _ => None,
-        };
-        Ok(Self { target, part, done: Cell::new(false) })
-    }
-
-    async fn sink(&self) -> anyhow::Result<Box<dyn Write + Send>> {
-        let cannot = |path: &Path| format!("cannot write {}", path.display());
-        Ok(match (&self.target, &self.part) {
-            (Target::Whole(path), Some(part)) => {
-                let file = output::create_after(part, path).with_context(|| cannot(part))?;
-                Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file))
-            }
-            (Target::Direct(path), _) | (Target::Whole(path), None) => {
-                let path = path.clone();
-                let opened = {
-                    let path = path.clone();
-                    tokio::task::spawn_blocking(move || output::open_direct(&path)).await?
-                };
-                let file = opened.with_context(|| cannot(&path))?;
-                Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file))
-            }
-            (Target::Stdout, _) => {
-                Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, output::Stdout::new()))
-            }
-        })
-    }
-
-    fn finish(&self) -> anyhow::Result<()> {
-        let (Target::Whole(path), Some(part)) = (&self.target, &self.part) else { return Ok(()) };
-        let finish = || {
-            File::open(part)?.sync_all()?;
-            std::fs::rename(part, path)
-        };
-        finish().with_context(|| format!("cannot write {}", path.display()))?;
-        self.done.set(true);
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part
-            && !self.done.get()
-        {
-            std::fs::remove_file(part).ok();
-        }
-    }
 }
 
 /// A folder for spill files, for this run alone. It goes when this is dropped.
