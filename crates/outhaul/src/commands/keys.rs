@@ -257,7 +257,7 @@ fn show(issued: &Issued, output: Output) {
     }
     match credential.kind {
         CredentialKind::ApiKey => {
-            outln!("API key      {}\nname         {}", issued.secret, short(&credential.public));
+            outln!("API key      {}\npublic half  {}", issued.secret, short(&credential.public));
         }
         CredentialKind::ClientSecret => {
             outln!("client id    {}\nsecret       {}", credential.public, issued.secret);
