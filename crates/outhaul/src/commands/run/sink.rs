@@ -1,7 +1,6 @@
 //! Where the bytes of a run go, and what becomes of them when it does not come to its end.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -55,15 +54,15 @@ impl Output {
         Ok(Box::new(io::BufWriter::with_capacity(OUTPUT_BYTES, file)))
     }
 
-    /// Gives the file its name.
+    /// Gives the file its name. It is not forced to the disk before: whoever runs a command sees
+    /// it end, and makes the file again after a power cut.
     ///
     /// # Errors
     /// When that fails.
     pub fn finish(&self) -> anyhow::Result<()> {
         let Target::Whole(path) = &self.target else { return Ok(()) };
         let part = part_of(path);
-        let synced = File::open(&part).and_then(|file| file.sync_all());
-        synced.and_then(|()| std::fs::rename(&part, path)).with_context(|| cannot_write(path))?;
+        std::fs::rename(&part, path).with_context(|| cannot_write(path))?;
         self.begun.set(false);
         Ok(())
     }
