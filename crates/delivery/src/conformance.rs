@@ -123,6 +123,7 @@ pub(crate) fn artifact(key: &ObjectKey, written: Written) -> Artifact {
     Artifact {
         id: ArtifactId::random(),
         query: 0,
+        part: None,
         key: key.path(),
         file_name: "x.csv".into(),
         media_type: "text/csv".into(),

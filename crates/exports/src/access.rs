@@ -154,6 +154,26 @@ impl Link {
     }
 }
 
+/// What the secrets of standing links are derived from: 256 random bits, made by the store when
+/// it is first asked, and the same ever after.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkKey(pub [u8; 32]);
+
+impl LinkKey {
+    /// A new one.
+    pub fn random() -> Self {
+        let mut key = [0; 32];
+        rand::fill(&mut key);
+        Self(key)
+    }
+}
+
+impl std::fmt::Debug for LinkKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LinkKey(...)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -171,6 +171,9 @@ pub struct Progress {
     pub rows_estimated: Option<u64>,
     /// Queries finished.
     pub queries_done: u32,
+    /// The part that is being written, where queries are split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
 }
 
 /// Why an attempt failed.

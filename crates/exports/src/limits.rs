@@ -57,6 +57,11 @@ pub const WARNINGS_MAX: usize = 100;
 /// Characters of a failure's text.
 pub const FAILURE_CHARS_MAX: usize = 1_000;
 
+/// Files of one export.
+pub const FILES_MAX: usize = 5_000;
+/// The fewest rows after which a query may be split into another file.
+pub const SPLIT_ROWS_MIN: u64 = 100;
+
 // Attempts.
 
 /// Slot crashes under one export before it fails with `worker_crashed`.

@@ -12,7 +12,7 @@ use crate::catalog::FieldType;
 pub struct Manifest {
     /// The moment whose data the files show, as exactly as the source can tell.
     pub snapshot: SnapshotNote,
-    /// The files, in the order of the queries.
+    /// The files, in the order of the queries and of their parts.
     pub artifacts: Vec<Artifact>,
 }
 
@@ -44,6 +44,9 @@ pub struct Artifact {
     pub id: ArtifactId,
     /// Which query it answers, counted from 0.
     pub query: u32,
+    /// Which part of the query's rows it holds, where they are split over several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Where its bytes are in the artifact store. It names the attempt that wrote it.
     pub key: String,
     /// File name for whoever downloads it, made by us.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{AccessToken, Credential, CredentialKind, Link};
+use crate::access::{AccessToken, Credential, CredentialKind, Link, LinkKey};
 use crate::export::{Export, Outcome, Progress, State};
 use crate::flow::{ByteStream, RowStream};
 use crate::format::FormatSheet;
@@ -324,10 +324,13 @@ pub trait AccessStore: Send + Sync {
     /// The access token of that hash, live or not.
     async fn token(&self, hash: &str) -> Result<Option<AccessToken>>;
 
+    /// The key of standing links; made by the first call.
+    async fn link_key(&self) -> Result<LinkKey>;
+
     /// Adds a link, unless the artifact has `most` live ones.
     ///
     /// # Errors
-    /// `LimitExceeded` then.
+    /// `LimitExceeded` then; `Conflict` when there is a link with that hash.
     async fn add_link(&self, link: &Link, most: u32) -> Result<()>;
 
     /// The link of that hash, live or not.

@@ -17,7 +17,7 @@ mod tests;
 
 pub use authenticate::{Grant, Presented};
 pub use download::{ByteRange, Download};
-pub use links::IssuedLink;
+pub use links::{IssuedLink, standing_link};
 pub use submit::{RequestKey, Submission};
 
 use std::collections::HashMap;

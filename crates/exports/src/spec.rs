@@ -14,16 +14,36 @@ pub struct ExportSpec {
     /// The client's longer text about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The queries, each of which makes one file; all see one snapshot.
+    /// The queries, each of which makes one file, or several by `split`; all see one snapshot.
     pub queries: Vec<QuerySpec>,
     /// How rows become bytes.
     pub format: FormatChoice,
     /// How the bytes are packed.
     #[serde(default)]
     pub packing: Packing,
+    /// Where a query's rows are cut into several files; each query makes one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// The tenant's public key for columns that are sealed, as it was when the export was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing_key: Option<String>,
+    /// Who is told when it has completed or failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+}
+
+/// Who is told, and how, when an export has completed or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// A mail of its own to each address.
+    Mail {
+        /// The addresses.
+        to: Vec<String>,
+        /// Where a file of the export is downloaded without a credential: an absolute URL in which
+        /// `{link}` stands for a link's secret and `{file}` for the file's name.
+        file_url: String,
+    },
 }
 
 /// One query of an export.
@@ -116,6 +136,18 @@ pub enum DecimalStyle {
     Scaled,
     /// `10.5`.
     Trimmed,
+}
+
+/// Where a query's rows are cut into several files, its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// After so many rows. The parts are called 1, 2 and so on.
+    Rows(u64),
+    /// Between two calendar days, in UTC, of a column, which is given by its place in the result,
+    /// counted from 0. The query is ordered by it, from the earliest. A part is called by its day,
+    /// as in `2026-01-31`, or `undated`; a day without rows has none.
+    Day(usize),
 }
 
 /// How a file is packed.

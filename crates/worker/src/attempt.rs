@@ -161,15 +161,17 @@ impl Work<'_> {
     /// Compares what the slot says with what is asked for and with what is stored.
     async fn check(&self, manifest: &Manifest, progress: &Progress) -> Result<()> {
         let wrong = |what: String| Err(Error::internal(what));
-        let (asked, made) = (self.export.spec.queries.len(), manifest.artifacts.len());
-        if asked != made {
-            return wrong(format!("{asked} queries made {made} files"));
-        }
+        let mut parts = vec![0; self.export.spec.queries.len()];
         if progress.rows_read != manifest.rows() {
             return wrong(format!("{} rows read, {} listed", progress.rows_read, manifest.rows()));
         }
-        for (query, artifact) in manifest.artifacts.iter().enumerate() {
-            let key = naming::object_key(&self.export.tenant, self.key, query).path();
+        for artifact in &manifest.artifacts {
+            let query = usize::try_from(artifact.query).unwrap_or(usize::MAX);
+            let Some(part) = parts.get_mut(query) else {
+                return wrong(format!("{} is of query {query}", artifact.key));
+            };
+            let key = naming::object_key(&self.export.tenant, self.key, query, *part).path();
+            *part += 1;
             if artifact.key != key {
                 return wrong(format!("query {query} made {}, not {key}", artifact.key));
             }
@@ -181,7 +183,11 @@ impl Work<'_> {
                 ));
             }
         }
-        Ok(())
+        let split = self.export.spec.split.is_some();
+        match parts.iter().position(|made| *made == 0 || (*made > 1 && !split)) {
+            Some(query) => wrong(format!("query {query} made {} files", parts[query])),
+            None => Ok(()),
+        }
     }
 
     fn died(&self, death: &Death) -> Outcome {
@@ -210,10 +216,24 @@ impl Work<'_> {
 
     /// Removes the attempt's files. What cannot be removed now, a housekeeper finds later.
     async fn remove_files(&self) {
+        let split = self.export.spec.split.is_some();
         for query in 0..self.export.spec.queries.len() {
-            let key = naming::object_key(&self.export.tenant, self.key, query).path();
-            if let Err(error) = self.shared.artifacts.delete(&key).await {
-                tracing::warn!(artifact_key = key, error = error.chain(), "a file was left over");
+            for part in 0.. {
+                let key = naming::object_key(&self.export.tenant, self.key, query, part).path();
+                // Parts are written one after the other: behind the first that is not there, none is.
+                if split && !matches!(self.shared.artifacts.size(&key).await, Ok(Some(_))) {
+                    break;
+                }
+                if let Err(error) = self.shared.artifacts.delete(&key).await {
+                    tracing::warn!(
+                        artifact_key = key,
+                        error = error.chain(),
+                        "a file was left over"
+                    );
+                }
+                if !split {
+                    break;
+                }
             }
         }
     }

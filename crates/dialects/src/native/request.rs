@@ -10,7 +10,7 @@ use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::principal::Principal;
 use outhaul_exports::query::{Column, DeletedRows, Expr, OrderBy, Protection, Query, Select};
 use outhaul_exports::spec::{
-    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, OffsetStyle, Packing, QuerySpec,
+    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, OffsetStyle, Packing, QuerySpec, Split,
     ValueOptions,
 };
 use serde_json::{Map, Value};
@@ -44,6 +44,10 @@ pub struct CreateExport {
     pub packing: Option<Packing>,
     /// Encrypt the values of sensitive fields to the tenant's public key instead of masking them.
     pub encrypted: Option<bool>,
+    /// Cut each query's rows into several files, after so many rows; at least 100, and at most
+    /// 5,000 files come of an export.
+    #[schema(minimum = 100)]
+    pub split_rows: Option<u64>,
 }
 
 /// How files are packed.
@@ -168,8 +172,17 @@ type Result<T, E = MemberError> = std::result::Result<T, E>;
 
 impl CreateExport {
     /// The members it knows.
-    pub const KNOWN: &[&str] =
-        &["label", "description", "queries", "format", "options", "values", "packing", "encrypted"];
+    pub const KNOWN: &[&str] = &[
+        "label",
+        "description",
+        "queries",
+        "format",
+        "options",
+        "values",
+        "packing",
+        "encrypted",
+        "split_rows",
+    ];
 
     /// Reads the body of a request.
     ///
@@ -195,6 +208,7 @@ impl CreateExport {
             values: members.object("values")?.map(ValuesRequest::read).transpose()?,
             packing: members.choice("packing", PACKINGS)?,
             encrypted: members.flag("encrypted")?,
+            split_rows: members.count("split_rows")?,
         })
     }
 
@@ -235,7 +249,9 @@ impl CreateExport {
             queries,
             format,
             packing: self.packing.unwrap_or_default(),
+            split: self.split_rows.map(Split::Rows),
             sealing_key: key,
+            notices: Vec::new(),
         })
     }
 }

@@ -5,8 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{Download, Exports, require};
-use crate::access::{Link, sha256_hex};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::access::{Link, LinkKey, sha256_hex};
 use crate::clock::after;
+use crate::export::Export;
+use crate::ports::AccessStore;
 use crate::principal::{Principal, Role};
 use crate::{ArtifactId, Error, ErrorKind, Result, id, limits};
 
@@ -18,6 +23,46 @@ pub struct IssuedLink {
     pub id: String,
     /// The first moment at which it no longer works.
     pub expires_at: DateTime<Utc>,
+}
+
+/// See [`Exports::standing_link`]; for those who act for no principal.
+///
+/// # Errors
+/// `Expired` when the export's files are gone; `Unavailable` when the store is away.
+pub async fn standing_link(
+    access: &dyn AccessStore,
+    export: &Export,
+    artifact: ArtifactId,
+    now: DateTime<Utc>,
+) -> Result<IssuedLink> {
+    let over = || Error::new(ErrorKind::Expired, "the file's time is over");
+    let expires_at = export.files_expire_at.filter(|end| now < *end).ok_or_else(over)?;
+    let token = derived(&access.link_key().await?, artifact);
+    let link = Link {
+        hash: sha256_hex(&token),
+        tenant: export.tenant.clone(),
+        artifact,
+        created_at: now,
+        expires_at,
+        revoked_at: None,
+    };
+    if access.link(&link.hash).await?.is_none() {
+        // Of two who ask at once the other one made it; it is the same.
+        let added = access.add_link(&link, u32::MAX).await;
+        match added {
+            Err(error) if *error.kind() != ErrorKind::Conflict => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(IssuedLink { token, id: link.hash, expires_at })
+}
+
+/// The secret of a file's standing link: nobody can tell it without the key.
+fn derived(key: &LinkKey, artifact: ArtifactId) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0)
+        .expect("cannot fail because a key may have any length");
+    mac.update(artifact.to_string().as_bytes());
+    hex::encode(mac.finalize().into_bytes())
 }
 
 impl Exports {
@@ -45,6 +90,21 @@ impl Exports {
         };
         self.parts.access.add_link(&link, limits::LINKS_MAX).await?;
         Ok(IssuedLink { token, id: link.hash, expires_at })
+    }
+
+    /// The one link to a file that is the same whenever it is asked for, for answers that show it
+    /// again and again. It lives as long as the file.
+    ///
+    /// # Errors
+    /// As [`Exports::find_file`].
+    pub async fn standing_link(
+        &self,
+        who: &Principal,
+        export: &Export,
+        artifact: ArtifactId,
+    ) -> Result<IssuedLink> {
+        require(who, Role::Reader)?;
+        standing_link(&*self.parts.access, export, artifact, self.now()).await
     }
 
     /// The live links of a file.

@@ -8,7 +8,7 @@ use crate::export::{Export, Progress, State, Tally};
 use crate::ports::{Idempotency, Inserted, NewExport};
 use crate::principal::{Principal, Role};
 use crate::query::{Protection, Query};
-use crate::spec::{ExportSpec, QuerySpec};
+use crate::spec::{ExportSpec, QuerySpec, Split};
 use crate::{Error, ErrorKind, ExportId, Result, limits};
 
 /// A request to create an export, as a dialect hands it over.
@@ -140,6 +140,7 @@ impl Exports {
         }
         check_text("values.null", Some(&spec.format.values.null), limits::NULL_TEXT_CHARS_MAX)?;
         self.parts.formats.check(&spec.format)?;
+        check_split(spec)?;
         for query in &spec.queries {
             self.check_query(who, query, spec.sealing_key.is_some()).await?;
         }
@@ -166,6 +167,31 @@ impl Exports {
             self.parts.planner.check(&who.scope, &query.query).await?;
         }
         Ok(())
+    }
+}
+
+/// Whether the rows come as they are to be cut.
+fn check_split(spec: &ExportSpec) -> Result<()> {
+    match spec.split {
+        Some(Split::Rows(rows)) if rows < limits::SPLIT_ROWS_MIN => {
+            let least = limits::SPLIT_ROWS_MIN;
+            Err(Error::invalid("split_rows", format!("a file has at least {least} rows")))
+        }
+        Some(Split::Day(place)) => {
+            for query in &spec.queries {
+                let Query::Select(select) = &query.query else {
+                    return Err(Error::invalid("split", "SQL is not split by day"));
+                };
+                let column = select.columns.get(place).map(|column| &column.expr);
+                let first = select.order_by.first().filter(|key| !key.descending);
+                if column.is_none() || first.map(|key| &key.expr) != column {
+                    let text = "what is split by day is ordered by that column, ascending";
+                    return Err(Error::invalid("split", text));
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::access::{AccessToken, Credential, Link};
+use crate::access::{AccessToken, Credential, Link, LinkKey};
 use crate::export::{Export, State};
 use crate::ports::Event;
 use crate::principal::TenantId;
@@ -86,6 +86,7 @@ struct Memory {
     credentials: Vec<Credential>,
     tokens: Vec<AccessToken>,
     links: Vec<Link>,
+    link_key: Option<LinkKey>,
     changed: bool,
 }
 

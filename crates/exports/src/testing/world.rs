@@ -135,6 +135,7 @@ impl World {
             artifacts.push(Artifact {
                 id: ArtifactId::random(),
                 query,
+                part: None,
                 key: key.path(),
                 file_name: (*name).to_owned(),
                 media_type: (*media_type).to_owned(),

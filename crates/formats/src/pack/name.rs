@@ -6,9 +6,6 @@ use crate::error::{Error, Result};
 /// Longest name, in bytes: what common file systems take for one file.
 const NAME_BYTES_MAX: usize = 240;
 
-/// Longest part of a label that is kept in a name, in characters.
-const LABEL_CHARS_MAX: usize = 60;
-
 /// Names that mean a device on Windows, whatever their extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "COM", "LPT"];
 
@@ -17,6 +14,9 @@ const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "COM", "LPT"];
 pub struct EntryName(String);
 
 impl EntryName {
+    /// Longest part of a label that is kept in a name, in characters.
+    pub const LABEL_CHARS_MAX: usize = 60;
+
     /// Checks a name: relative, no `..`, no backslash, no character that a common system refuses.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl EntryName {
     pub fn from_label(label: &str, extension: &str) -> Self {
         let mut stem: String = label
             .chars()
-            .take(LABEL_CHARS_MAX)
+            .take(Self::LABEL_CHARS_MAX)
             .map(|letter| {
                 if letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.') {
                     letter

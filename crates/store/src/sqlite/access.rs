@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use outhaul_exports::access::{AccessToken, Credential, CredentialKind, Link};
+use outhaul_exports::access::{AccessToken, Credential, CredentialKind, Link, LinkKey};
 use outhaul_exports::ports::AccessStore;
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::{ArtifactId, Error, Result};
@@ -107,6 +107,10 @@ impl AccessStore for SqliteStore {
         let credential = (from_json(&kind)?, public);
         let (hash, expires_at) = (hash.to_owned(), moment(expires_at)?);
         Ok(Some(AccessToken { hash, audience, credential, expires_at }))
+    }
+
+    async fn link_key(&self) -> Result<LinkKey> {
+        self.find_link_key().await
     }
 
     async fn add_link(&self, link: &Link, most: u32) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Download links.
 
 use chrono::{DateTime, Utc};
-use outhaul_exports::access::Link;
+use outhaul_exports::access::{Link, LinkKey};
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::{ArtifactId, Error, Result};
 
@@ -22,6 +22,21 @@ macro_rules! select_links {
 type Columns = (String, String, String, i64, i64, Option<i64>);
 
 impl SqliteStore {
+    pub(super) async fn find_link_key(&self) -> Result<LinkKey> {
+        let find = || sqlx::query_scalar("SELECT key FROM link_key").fetch_optional(&self.readers);
+        let mut found: Option<Vec<u8>> = find().await.map_err(unavailable)?;
+        if found.is_none() {
+            let insert = sqlx::query(
+                "INSERT INTO link_key (one, key) VALUES (1, ?)
+                                      ON CONFLICT DO NOTHING",
+            );
+            self.execute_access(insert.bind(LinkKey::random().0.to_vec())).await?;
+            found = find().await.map_err(unavailable)?;
+        }
+        let key = found.and_then(|key| key.try_into().ok());
+        key.map(LinkKey).ok_or_else(|| Error::internal("the store's link key is not a key"))
+    }
+
     pub(super) async fn insert_link(&self, link: &Link, most: u32) -> Result<()> {
         let mut write = self.begin().await?;
         let done = insert(&mut write, link, most).await;

@@ -10,7 +10,10 @@ use sqlx::SqliteConnection;
 use crate::Error;
 
 /// In order; the place in the list, counted from 1, is the store's form after it.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_exports.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/sqlite/0001_exports.sql"),
+    include_str!("../../migrations/sqlite/0002_link_key.sql"),
+];
 
 /// "Outh": marks the file as ours.
 const APPLICATION_ID: i64 = 0x4f75_7468;

@@ -280,6 +280,7 @@ impl World {
         let artifact = Artifact {
             id: ArtifactId::random(),
             query: 0,
+            part: None,
             key: object.path(),
             file_name: "Invoice.csv".to_owned(),
             media_type: "text/csv".to_owned(),

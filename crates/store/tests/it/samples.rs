@@ -125,6 +125,7 @@ pub fn completed(export: &Export, key: &LeaseKey) -> Outcome {
     let artifact = Artifact {
         id: ArtifactId::random(),
         query: 0,
+        part: None,
         key: object(export, key).path(),
         file_name: "Invoice.csv".to_owned(),
         media_type: "text/csv".to_owned(),

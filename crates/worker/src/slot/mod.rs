@@ -10,6 +10,7 @@ mod failure;
 mod limits;
 pub(crate) mod lines;
 pub(crate) mod naming;
+mod parts;
 mod preview;
 pub mod protocol;
 pub mod run;

@@ -9,10 +9,16 @@ use outhaul_exports::spec::ExportSpec;
 use outhaul_formats::Packing;
 use outhaul_formats::pack::EntryName;
 
-/// The object of the query's file. Only the lease and the query's place name it, so that whoever
-/// cleans up after an attempt needs no list.
-pub(crate) fn object_key(tenant: &TenantId, lease: &LeaseKey, query: usize) -> ObjectKey {
-    ObjectKey { tenant: tenant.clone(), lease: lease.clone(), file: format!("{query:04}") }
+/// The object of a part of the query's rows, counted from 0; whole queries have one part. Only the
+/// lease and these places name it, so that whoever cleans up after an attempt needs no list.
+pub(crate) fn object_key(
+    tenant: &TenantId,
+    lease: &LeaseKey,
+    query: usize,
+    part: usize,
+) -> ObjectKey {
+    let file = format!("{query:04}-{part:05}");
+    ObjectKey { tenant: tenant.clone(), lease: lease.clone(), file }
 }
 
 /// The names of an export's unpacked files, in the order of its queries, no two of them equal in
@@ -36,6 +42,15 @@ pub(crate) fn entry_names(spec: &ExportSpec, extension: &str) -> Vec<EntryName> 
         names.push(name);
     }
     names
+}
+
+/// The name of a part of an unpacked file.
+pub(crate) fn part_name(whole: &EntryName, part: &str) -> EntryName {
+    let (stem, extension) = whole.as_str().rsplit_once('.').unwrap_or((whole.as_str(), ""));
+    // A label is cut at its end, where the part stands.
+    let room = EntryName::LABEL_CHARS_MAX.saturating_sub(part.len() + 1);
+    let stem: String = stem.chars().take(room).collect();
+    EntryName::from_label(&format!("{stem}-{part}"), extension)
 }
 
 /// The name of the packed file.

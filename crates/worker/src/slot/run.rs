@@ -9,12 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::StreamExt;
 use outhaul_exports::export::Progress;
-use outhaul_exports::flow::BatchStream;
-use outhaul_exports::limits::WARNINGS_MAX;
+use outhaul_exports::limits::{FILES_MAX, WARNINGS_MAX};
 use outhaul_exports::manifest::{Artifact, ColumnNote, Manifest, Warning};
-use outhaul_exports::ports::{RunLimits, Snapshot, Upload};
+use outhaul_exports::ports::{ObjectKey, RunLimits, Snapshot, Upload};
 use outhaul_exports::query::{Protection, Query};
 use outhaul_exports::spec::ExportSpec;
 use outhaul_exports::{ArtifactId, Error};
@@ -28,6 +26,7 @@ use super::Parts;
 use super::encode::{Step, encode};
 use super::failure::Stop;
 use super::naming;
+use super::parts::PartReader;
 use super::protocol::Run;
 use crate::formats;
 
@@ -67,7 +66,7 @@ pub(crate) async fn run(
     };
     let mut artifacts = Vec::with_capacity(names.len());
     for (query, name) in names.into_iter().enumerate() {
-        artifacts.push(attempt.write_file(&*snapshot, query, name).await?);
+        attempt.write_query(&*snapshot, query, name, &mut artifacts).await?;
         counters.query_done();
     }
     let manifest = Manifest { snapshot: snapshot.note(), artifacts };
@@ -87,26 +86,62 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Writes one query's file.
-    async fn write_file(
+    /// Writes one query's file, or the files of its parts.
+    async fn write_query(
         &mut self,
         snapshot: &dyn Snapshot,
         query: usize,
         name: EntryName,
-    ) -> Result<Artifact, Stop> {
+        artifacts: &mut Vec<Artifact>,
+    ) -> Result<(), Stop> {
         let spec = &self.run.spec;
         let asked = &spec.queries[query].query;
         let rows = unless(self.cancel, snapshot.open(asked)).await?;
         self.counters.query_opened(rows.estimated_rows);
-        let sealing = self.sealing(asked)?;
-        let schema = match &sealing {
-            Some(sealing) => sealing.schema(&rows.schema)?,
-            None => rows.schema.clone(),
+        let entry =
+            Entry { name: name.clone(), schema: rows.schema, sealing: self.sealing(asked)? };
+        let mut parts = unless(self.cancel, PartReader::of(rows.batches, spec.split)).await?;
+        for at in 0.. {
+            if artifacts.len() == FILES_MAX {
+                let text = format!("the export would have more than {FILES_MAX} files: divide it");
+                return Err(Stop::failed("too_many_files", &text, String::new()));
+            }
+            let part = parts.name();
+            self.counters.part_begun(part.clone());
+            let mut entry = entry.clone();
+            if let Some(part) = &part {
+                entry.name = naming::part_name(&name, part);
+            }
+            let key = naming::object_key(self.run.scope.tenant(), &self.run.lease, query, at);
+            let file = self.write_file(&key, entry, &mut parts).await?;
+            self.counters.file_done();
+            artifacts.push(Artifact {
+                query: u32::try_from(query).unwrap_or(u32::MAX),
+                part,
+                ..file
+            });
+            if !unless(self.cancel, parts.another()).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file of the part that is next.
+    async fn write_file(
+        &mut self,
+        key: &ObjectKey,
+        entry: Entry,
+        rows: &mut PartReader,
+    ) -> Result<Artifact, Stop> {
+        let spec = &self.run.spec;
+        let name = entry.name.clone();
+        let schema = match &entry.sealing {
+            Some(sealing) => sealing.schema(&entry.schema)?,
+            None => entry.schema.clone(),
         };
-        let key = naming::object_key(self.run.scope.tenant(), &self.run.lease, query);
-        let upload = unless(self.cancel, self.parts.artifacts.create(&key)).await?;
-        let entry = Entry { name: name.clone(), schema: rows.schema, sealing };
-        let (read, report, upload) = self.stream(rows.batches, entry, upload).await?;
+        let upload = unless(self.cancel, self.parts.artifacts.create(key)).await?;
+        let (read, report, upload) = self.stream(rows, entry, upload).await?;
 
         let listed = match self.whole(read, &report) {
             Ok(entry) => entry,
@@ -122,7 +157,8 @@ impl Attempt<'_> {
         let packing = formats::packing(spec.packing);
         Ok(Artifact {
             id: ArtifactId::random(),
-            query: u32::try_from(query).unwrap_or(u32::MAX),
+            query: 0,
+            part: None,
             key: key.path(),
             file_name: naming::file_name(&name, packing),
             media_type: packing.media_type().unwrap_or(format.media_type()).to_owned(),
@@ -138,7 +174,7 @@ impl Attempt<'_> {
     /// Reads, encodes and uploads at the same time. The upload comes back unfinished.
     async fn stream(
         &self,
-        batches: BatchStream,
+        rows: &mut PartReader,
         entry: Entry,
         upload: Box<dyn Upload>,
     ) -> Result<(u64, Report, Box<dyn Upload>), Stop> {
@@ -157,7 +193,7 @@ impl Attempt<'_> {
             encode(options, entry, &counters, steps, to_upload)
         });
         // Whichever stage ends early closes its channels, and so ends the others.
-        let reading = self.read(batches, to_encoder);
+        let reading = self.read(rows, to_encoder);
         let uploading = async {
             let uploaded = self.upload(chunks, upload).await;
             stop.fetch_or(uploaded.1.is_err(), Ordering::Relaxed);
@@ -174,11 +210,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn read(
-        &self,
-        mut batches: BatchStream,
-        encoder: mpsc::Sender<Step>,
-    ) -> Result<u64, Stop> {
+    async fn read(&self, rows: &mut PartReader, encoder: mpsc::Sender<Step>) -> Result<u64, Stop> {
         let mut read = 0;
         loop {
             let next = tokio::select! {
@@ -186,9 +218,9 @@ impl Attempt<'_> {
                 () = self.cancel.cancelled() => return Err(Stop::Cancelled),
                 // The encoder ended: it failed, and says why itself.
                 () = encoder.closed() => return Ok(read),
-                next = batches.next() => next,
+                next = rows.next() => next?,
             };
-            let Some(batch) = next.transpose()? else { break };
+            let Some(batch) = next else { break };
             read += batch.num_rows() as u64;
             self.counters.rows_read(batch.num_rows() as u64);
             if encoder.send(Step::Rows(batch)).await.is_err() {
@@ -328,6 +360,7 @@ struct Count {
     current: Option<pipeline::Progress>,
     estimates: Vec<Option<u64>>,
     queries_done: u32,
+    part: Option<String>,
 }
 
 impl Counters {
@@ -340,6 +373,7 @@ impl Counters {
             bytes_written: count.bytes_written + bytes,
             rows_estimated: count.estimates.iter().copied().sum::<Option<u64>>(),
             queries_done: count.queries_done,
+            part: count.part.clone(),
         }
     }
 
@@ -359,12 +393,21 @@ impl Counters {
         self.lock().current = Some(progress);
     }
 
-    fn query_done(&self) {
+    fn part_begun(&self, part: Option<String>) {
+        self.lock().part = part;
+    }
+
+    fn file_done(&self) {
         let mut count = self.lock();
         if let Some(done) = count.current.take() {
             count.rows_encoded += done.rows();
             count.bytes_written += done.bytes();
         }
+    }
+
+    fn query_done(&self) {
+        let mut count = self.lock();
         count.queries_done += 1;
+        count.part = None;
     }
 }

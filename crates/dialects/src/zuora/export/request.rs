@@ -220,7 +220,9 @@ impl Wanted {
                 ..FormatChoice::plain(self.format.id())
             },
             packing: if self.zip { Packing::Zip } else { Packing::None },
+            split: None,
             sealing_key,
+            notices: Vec::new(),
         };
         Ok((spec, echo))
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
-use crate::access::{AccessToken, Credential, CredentialKind, Link};
+use crate::access::{AccessToken, Credential, CredentialKind, Link, LinkKey};
 use crate::ports::AccessStore;
 use crate::principal::TenantId;
 use crate::{ArtifactId, Error, Result};
@@ -65,6 +65,10 @@ impl AccessStore for MemoryStore {
 
     async fn token(&self, hash: &str) -> Result<Option<AccessToken>> {
         Ok(self.lock().tokens.iter().find(|token| token.hash == hash).cloned())
+    }
+
+    async fn link_key(&self) -> Result<LinkKey> {
+        Ok(self.lock().link_key.get_or_insert_with(LinkKey::random).clone())
     }
 
     async fn add_link(&self, link: &Link, most: u32) -> Result<()> {
