@@ -7,7 +7,8 @@
 
 mod buf;
 pub(crate) mod digits;
-mod json;
+pub(crate) mod json;
+pub(crate) mod quote;
 mod span;
 pub(crate) mod time;
 
@@ -291,26 +292,17 @@ impl<'a> Kind<'a> {
                     Texts::Fixed(*width as usize, array.as_fixed_size_binary().value_data());
                 Self::Bytes(texts, options.binary, Buf::default())
             }
-            DataType::Dictionary(_, _) => {
-                let dictionary = array.as_any_dictionary();
-                // A dictionary without values has only null rows, whose keys are never looked at.
-                let keys = match dictionary.values().len() {
-                    0 => vec![0; array.len()],
-                    _ => dictionary.normalized_keys(),
-                };
-                Self::Indexed(keys, Box::new(Column::resolve(name, dictionary.values(), options)?))
+            DataType::Dictionary(_, _) | DataType::RunEndEncoded(_, _) => {
+                let (keys, values) = indexed(array)?;
+                Self::Indexed(keys, Box::new(Column::resolve(name, values, options)?))
             }
-            DataType::RunEndEncoded(ends, _) => match ends.data_type() {
-                DataType::Int16 => Self::runs::<types::Int16Type>(name, array, options)?,
-                DataType::Int32 => Self::runs::<types::Int32Type>(name, array, options)?,
-                _ => Self::runs::<types::Int64Type>(name, array, options)?,
-            },
             DataType::List(_)
             | DataType::LargeList(_)
             | DataType::FixedSizeList(_, _)
             | DataType::Struct(_)
             | DataType::Map(_, _) => {
-                Self::Json(Box::new(json::Json::resolve(name, array, options)?), Buf::default())
+                let rules = json::Rules { values: options, safe_numbers: false };
+                Self::Json(Box::new(json::Json::resolve(name, array, rules)?), Buf::default())
             }
             DataType::Duration(unit) => {
                 Self::Span(span::Spans::durations(array, *unit), Buf::default())
@@ -326,17 +318,30 @@ impl<'a> Kind<'a> {
             }
         })
     }
+}
 
-    fn runs<R: RunEndIndexType>(
-        name: &str,
-        array: &'a ArrayRef,
-        options: &ValueOptions,
-    ) -> Result<Self> {
-        let wrong = || Error::Usage("a run array is not of its own type");
-        let runs = array.as_any().downcast_ref::<RunArray<R>>().ok_or_else(wrong)?;
-        let keys = (0..array.len()).map(|row| runs.get_physical_index(row)).collect();
-        Ok(Self::Indexed(keys, Box::new(Column::resolve(name, runs.values(), options)?)))
+/// The index of each row's value, and the values, of a dictionary or of runs.
+pub(crate) fn indexed(array: &ArrayRef) -> Result<(Vec<usize>, &ArrayRef)> {
+    let DataType::RunEndEncoded(ends, _) = array.data_type() else {
+        let dictionary = array.as_any_dictionary();
+        // A dictionary without values has only null rows, whose keys are never looked at.
+        let keys = match dictionary.values().len() {
+            0 => vec![0; array.len()],
+            _ => dictionary.normalized_keys(),
+        };
+        return Ok((keys, dictionary.values()));
+    };
+    match ends.data_type() {
+        DataType::Int16 => runs::<types::Int16Type>(array),
+        DataType::Int32 => runs::<types::Int32Type>(array),
+        _ => runs::<types::Int64Type>(array),
     }
+}
+
+fn runs<R: RunEndIndexType>(array: &ArrayRef) -> Result<(Vec<usize>, &ArrayRef)> {
+    let wrong = || Error::Usage("a run array is not of its own type");
+    let runs = array.as_any().downcast_ref::<RunArray<R>>().ok_or_else(wrong)?;
+    Ok(((0..array.len()).map(|row| runs.get_physical_index(row)).collect(), runs.values()))
 }
 
 /// Refuses a schema that has a type without a rule, so that the export fails before its first row.

@@ -18,8 +18,14 @@ pub enum WarningKind {
     /// A timestamp or time of day is finer than the spreadsheet keeps, and was cut to the
     /// millisecond it lies in.
     TimestampRounded,
+    /// A text that was to be JSON is none, and was written as a JSON string.
+    InvalidJson,
+    /// A timestamp or time of day is finer than a microsecond, and was cut to the one it lies in.
+    TimeCut,
     /// The rows went on in a further sheet.
     FurtherSheet,
+    /// The format has no type for a value, and it was written as text.
+    TypeAsText,
 }
 
 /// One kind of warning for one column, counted over the whole file.
@@ -48,7 +54,12 @@ impl WarningKind {
             }
             Self::DateAsText => "dates outside 1900-03-01 to 9999-12-31 were written as text",
             Self::TimestampRounded => "times finer than a millisecond were cut to the millisecond",
+            Self::InvalidJson => "text that is not valid JSON was written as a JSON string",
+            Self::TimeCut => "times finer than a microsecond were cut to the microsecond",
             Self::FurtherSheet => "rows went on in further sheets",
+            Self::TypeAsText => {
+                "values of a type that the format does not have were written as text"
+            }
         }
     }
 }
@@ -103,12 +114,14 @@ impl Warnings {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally([(u64, u64); KINDS.len()]);
 
-const KINDS: [WarningKind; 5] = [
+const KINDS: [WarningKind; 7] = [
     WarningKind::TextCut,
     WarningKind::CharactersReplaced,
     WarningKind::NumberAsText,
     WarningKind::DateAsText,
     WarningKind::TimestampRounded,
+    WarningKind::InvalidJson,
+    WarningKind::TimeCut,
 ];
 
 impl Tally {

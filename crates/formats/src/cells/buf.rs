@@ -51,6 +51,21 @@ impl Buf {
         self.len = self.len.min(len);
     }
 
+    /// Puts another byte in the place of one that was written.
+    #[inline(always)]
+    pub fn replace(&mut self, at: usize, byte: u8) {
+        debug_assert!(at < self.len);
+        self.bytes[at] = byte;
+    }
+
+    /// Puts bytes before all that was written, which moves.
+    pub fn prepend(&mut self, bytes: &[u8]) {
+        self.room(bytes.len());
+        self.bytes.copy_within(..self.len, bytes.len());
+        self.bytes[..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
     /// The writable rest, at least `bytes` long.
     #[inline(always)]
     pub fn room(&mut self, bytes: usize) -> &mut [u8] {
@@ -145,6 +160,16 @@ mod tests {
             assert_eq!(buf.len(), len + 2);
             assert_eq!(&buf.as_slice()[1..=len], &source[..len]);
         }
+    }
+
+    #[test]
+    fn bytes_are_put_before_and_in_place_of_others() {
+        let mut buf = Buf::default();
+        buf.prepend(b"");
+        buf.slice(b"lock");
+        buf.prepend(b"a b");
+        buf.replace(1, b'-');
+        assert_eq!(buf.as_slice(), b"a-block");
     }
 
     #[test]

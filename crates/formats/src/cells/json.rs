@@ -1,17 +1,33 @@
-//! Nested values as JSON text: lists, structs and maps inside one cell. Scalars follow the table
-//! of `cells`; numbers stand bare with all their digits, everything else in quotation marks.
+//! Values as JSON: the nested ones inside a cell of any format, and every value of `ndjson`. Scalars
+//! follow the table of `cells`; numbers stand bare with all their digits, everything else in
+//! quotation marks.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
-use super::{Buf, Column, Escape, Kind};
+use super::{Buf, Column, Escape, Kind, quote};
 use crate::error::Result;
 use crate::options::ValueOptions;
 
-/// A nested column, resolved once per batch.
+/// What the JSON of a column follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules<'o> {
+    /// Rules of the scalars.
+    pub(crate) values: &'o ValueOptions,
+    /// Put numbers that a binary double would round in quotation marks: all decimals, and integers
+    /// past `SAFE_INTEGER`.
+    pub(crate) safe_numbers: bool,
+}
+
+/// The largest integer up to which a binary double holds all: 2^53 - 1 (ECMAScript,
+/// `Number.MAX_SAFE_INTEGER`).
+const SAFE_INTEGER: &[u8; 16] = b"9007199254740991";
+
+/// A column, resolved once per batch.
 pub(crate) struct Json<'a> {
+    /// Only of nested values; a scalar's column knows its own.
     nulls: Option<&'a NullBuffer>,
     shape: Shape<'a>,
 }
@@ -21,20 +37,43 @@ enum Shape<'a> {
     Quoted(Column<'a>),
     /// Bare when finite; JSON has no number for the rest, so their texts are quoted.
     Float(Column<'a>),
+    /// Bare when a binary double holds it.
+    Integer(Column<'a>),
     List(Ranges<'a>, Box<Json<'a>>),
     Struct(Vec<(Vec<u8>, Json<'a>)>),
     /// Keys are written as texts, as JSON wants them.
     Map(&'a [i32], Box<Column<'a>>, Box<Json<'a>>),
+    /// Nested values found by an index per row.
+    Indexed(Vec<usize>, Box<Json<'a>>),
 }
 
-enum Ranges<'a> {
+/// Where the items of each row's list are.
+pub(crate) enum Ranges<'a> {
     Small(&'a [i32]),
     Large(&'a [i64]),
     Fixed(usize),
 }
 
-impl Ranges<'_> {
-    fn of(&self, row: usize) -> std::ops::Range<usize> {
+impl<'a> Ranges<'a> {
+    /// The ranges of a list of any kind and its items; `None` for anything else.
+    pub(crate) fn resolve(array: &'a ArrayRef) -> Option<(Self, &'a ArrayRef)> {
+        match array.data_type() {
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                Some((Self::Small(list.value_offsets()), list.values()))
+            }
+            DataType::LargeList(_) => {
+                let list = array.as_list::<i64>();
+                Some((Self::Large(list.value_offsets()), list.values()))
+            }
+            DataType::FixedSizeList(_, width) => {
+                Some((Self::Fixed(*width as usize), array.as_fixed_size_list().values()))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn of(&self, row: usize) -> std::ops::Range<usize> {
         match self {
             Self::Small(offsets) => offsets[row] as usize..offsets[row + 1] as usize,
             Self::Large(offsets) => offsets[row] as usize..offsets[row + 1] as usize,
@@ -44,53 +83,75 @@ impl Ranges<'_> {
 }
 
 impl<'a> Json<'a> {
-    pub(crate) fn resolve(name: &str, array: &'a ArrayRef, options: &ValueOptions) -> Result<Self> {
+    pub(crate) fn resolve(name: &str, array: &'a ArrayRef, rules: Rules<'_>) -> Result<Self> {
+        if let Some((ranges, items)) = Ranges::resolve(array) {
+            let child = Self::resolve(name, items, rules)?;
+            return Ok(Self { nulls: array.nulls(), shape: Shape::List(ranges, Box::new(child)) });
+        }
         let shape = match array.data_type() {
-            DataType::List(_) => {
-                let list = array.as_list::<i32>();
-                let child = Self::resolve(name, list.values(), options)?;
-                Shape::List(Ranges::Small(list.value_offsets()), Box::new(child))
-            }
-            DataType::LargeList(_) => {
-                let list = array.as_list::<i64>();
-                let child = Self::resolve(name, list.values(), options)?;
-                Shape::List(Ranges::Large(list.value_offsets()), Box::new(child))
-            }
-            DataType::FixedSizeList(_, width) => {
-                let child = Self::resolve(name, array.as_fixed_size_list().values(), options)?;
-                Shape::List(Ranges::Fixed(*width as usize), Box::new(child))
-            }
             DataType::Struct(fields) => {
                 let columns = array.as_struct().columns();
                 let mut members = Vec::with_capacity(columns.len());
                 for (field, column) in fields.iter().zip(columns) {
                     let mut key = Buf::default();
-                    quoted(&mut key, field.name().as_bytes());
-                    members.push((key.as_slice().to_vec(), Self::resolve(name, column, options)?));
+                    quote::quoted(&mut key, field.name().as_bytes());
+                    members.push((key.as_slice().to_vec(), Self::resolve(name, column, rules)?));
                 }
                 Shape::Struct(members)
             }
             DataType::Map(_, _) => {
                 let map = array.as_map();
-                let keys = Column::resolve(name, map.keys(), options)?;
-                let values = Self::resolve(name, map.values(), options)?;
+                let keys = Column::resolve(name, map.keys(), rules.values)?;
+                let values = Self::resolve(name, map.values(), rules)?;
                 Shape::Map(map.value_offsets(), Box::new(keys), Box::new(values))
             }
-            _ => scalar(Column::resolve(name, array, options)?),
+            DataType::Dictionary(_, values) if values.is_nested() => {
+                let (keys, values) = super::indexed(array)?;
+                Shape::Indexed(keys, Box::new(Self::resolve(name, values, rules)?))
+            }
+            DataType::RunEndEncoded(_, values) if values.data_type().is_nested() => {
+                let (keys, values) = super::indexed(array)?;
+                Shape::Indexed(keys, Box::new(Self::resolve(name, values, rules)?))
+            }
+            _ => {
+                let shape = scalar(Column::resolve(name, array, rules.values)?, rules.safe_numbers);
+                return Ok(Self { nulls: None, shape });
+            }
         };
         Ok(Self { nulls: array.nulls(), shape })
     }
 
+    /// True when the row is null.
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        match &self.shape {
+            Shape::Bare(column)
+            | Shape::Quoted(column)
+            | Shape::Float(column)
+            | Shape::Integer(column) => column.is_null(row),
+            Shape::Indexed(keys, inner) => {
+                self.nulls.is_some_and(|nulls| nulls.is_null(row)) || inner.is_null(keys[row])
+            }
+            _ => self.nulls.is_some_and(|nulls| nulls.is_null(row)),
+        }
+    }
+
     /// Writes the value of a row.
+    #[inline(always)]
     pub(crate) fn write(&mut self, row: usize, out: &mut Buf) {
+        match &mut self.shape {
+            Shape::Bare(column) => column.write(row, out, &mut Bare),
+            Shape::Quoted(column) => quote_scalar(column, row, out),
+            _ => self.write_rare(row, out),
+        }
+    }
+
+    fn write_rare(&mut self, row: usize, out: &mut Buf) {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return out.fixed(b"null");
         }
         match &mut self.shape {
-            Shape::Bare(column) => column.write(row, out, &mut Bare),
-            Shape::Quoted(column) if column.is_null(row) => out.fixed(b"null"),
-            Shape::Quoted(column) => quote_scalar(column, row, out),
             Shape::Float(column) => float(column, row, out),
+            Shape::Integer(column) => integer(column, row, out),
             Shape::List(ranges, child) => {
                 out.byte(b'[');
                 for (count, at) in ranges.of(row).enumerate() {
@@ -114,12 +175,16 @@ impl<'a> Json<'a> {
                 let range = offsets[row] as usize..offsets[row + 1] as usize;
                 for (count, at) in range.enumerate() {
                     separate(out, count);
-                    quote_scalar(keys, at, out);
-                    out.byte(b':');
+                    out.byte(b'"');
+                    keys.write(at, out, &mut Inside);
+                    out.fixed(b"\":");
                     values.write(at, out);
                 }
                 out.byte(b'}');
             }
+            Shape::Indexed(keys, inner) => inner.write(keys[row], out),
+            // Written by the caller.
+            Shape::Bare(column) | Shape::Quoted(column) => column.write(row, out, &mut Bare),
         }
     }
 }
@@ -131,11 +196,11 @@ fn separate(out: &mut Buf, count: usize) {
 }
 
 /// Numbers and booleans are bare, dates and times are plain text that needs quotation marks.
-fn scalar(column: Column<'_>) -> Shape<'_> {
-    let kind = match &column.kind {
-        Kind::Indexed(_, inner) => &inner.kind,
-        kind => kind,
-    };
+fn scalar(column: Column<'_>, safe_numbers: bool) -> Shape<'_> {
+    let mut kind = &column.kind;
+    while let Kind::Indexed(_, inner) = kind {
+        kind = &inner.kind;
+    }
     match kind {
         Kind::F16(_) | Kind::F32(_) | Kind::F64(_) => Shape::Float(column),
         Kind::Date32(_)
@@ -143,6 +208,10 @@ fn scalar(column: Column<'_>) -> Shape<'_> {
         | Kind::Time32(..)
         | Kind::Time64(..)
         | Kind::Stamp(..) => Shape::Quoted(column),
+        Kind::I64(_) | Kind::U64(_) if safe_numbers => Shape::Integer(column),
+        Kind::D32(..) | Kind::D64(..) | Kind::D128(..) | Kind::D256(..) if safe_numbers => {
+            Shape::Quoted(column)
+        }
         // Texts are quoted by the escaping; numbers and booleans need no quotation marks.
         _ => Shape::Bare(column),
     }
@@ -151,62 +220,60 @@ fn scalar(column: Column<'_>) -> Shape<'_> {
 fn float(column: &mut Column<'_>, row: usize, out: &mut Buf) {
     let start = out.len();
     column.write(row, out, &mut Bare);
-    if out.as_slice()[start..].ends_with(b"N") || out.as_slice()[start..].ends_with(b"y") {
+    // `NaN`, `Infinity` and `-Infinity` end like no number does.
+    if matches!(out.as_slice().last(), Some(b'N' | b'y')) {
         out.truncate(start);
         quote_scalar(column, row, out);
     }
+}
+
+fn integer(column: &mut Column<'_>, row: usize, out: &mut Buf) {
+    let start = out.len();
+    column.write(row, out, &mut Bare);
+    let text = &out.as_slice()[start..];
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if (digits.len(), digits) > (SAFE_INTEGER.len(), SAFE_INTEGER.as_slice()) {
+        out.truncate(start);
+        quote_scalar(column, row, out);
+    }
+}
+
+/// Puts a value that has nothing to escape in quotation marks.
+#[inline(always)]
+fn quote_scalar(column: &mut Column<'_>, row: usize, out: &mut Buf) {
+    if column.is_null(row) {
+        return out.fixed(b"null");
+    }
+    out.byte(b'"');
+    column.write(row, out, &mut Inside);
+    out.byte(b'"');
 }
 
 /// Escaping for columns whose texts come through `Escape` and whose numbers stand bare.
 struct Bare;
 
 impl Escape for Bare {
+    #[inline(always)]
     fn text(&mut self, out: &mut Buf, text: &[u8]) {
-        quoted(out, text);
+        quote::quoted(out, text);
     }
 
+    #[inline(always)]
     fn null(&mut self, out: &mut Buf) {
         out.fixed(b"null");
     }
 }
 
-/// No escaping: the text goes through `quoted` afterwards.
-struct Plain;
+/// Escaping between quotation marks that the caller writes.
+struct Inside;
 
-impl Escape for Plain {
+impl Escape for Inside {
+    #[inline(always)]
     fn text(&mut self, out: &mut Buf, text: &[u8]) {
-        out.slice(text);
+        quote::body(out, text);
     }
 
     fn null(&mut self, out: &mut Buf) {
         out.fixed(b"null");
     }
-}
-
-fn quote_scalar(column: &mut Column<'_>, row: usize, out: &mut Buf) {
-    let mut text = Buf::default();
-    column.write(row, &mut text, &mut Plain);
-    quoted(out, text.as_slice());
-}
-
-/// Writes a JSON string.
-pub(crate) fn quoted(out: &mut Buf, text: &[u8]) {
-    out.byte(b'"');
-    for &byte in text {
-        match byte {
-            b'"' => out.fixed(b"\\\""),
-            b'\\' => out.fixed(b"\\\\"),
-            b'\n' => out.fixed(b"\\n"),
-            b'\r' => out.fixed(b"\\r"),
-            b'\t' => out.fixed(b"\\t"),
-            0..0x20 => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.fixed(b"\\u00");
-                out.byte(DIGITS[usize::from(byte >> 4)]);
-                out.byte(DIGITS[usize::from(byte & 15)]);
-            }
-            _ => out.byte(byte),
-        }
-    }
-    out.byte(b'"');
 }

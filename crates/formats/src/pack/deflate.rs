@@ -35,6 +35,11 @@ impl Block {
         self.raw_bytes
     }
 
+    /// The compressed bytes in their buffer.
+    pub(crate) fn into_bytes(self) -> Buf {
+        self.bytes
+    }
+
     /// Gives the buffer back for reuse.
     pub fn into_buf(mut self) -> Buf {
         self.bytes.clear();

@@ -1,0 +1,175 @@
+//! Rows to lines of JSON. Everything about a column that does not change is made once: its key with
+//! the comma and the colon around it, and the rule of its values.
+
+use std::collections::HashSet;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, SchemaRef};
+
+use super::embed::Embedder;
+use super::options::{Nulls, Numbers};
+use crate::cells::json::{Json, Rules};
+use crate::cells::{self, Buf, Column, quote};
+use crate::error::{Error, Result};
+use crate::options::{FormatOptions, ValueOptions};
+use crate::report::{Tally, WarningKind, Warnings};
+use crate::{Assembler, Body, Chunk, Encoder, Piece, Scratch, Verbatim};
+
+/// Rows between two looks at the stop flag.
+const ROWS_PER_LOOK: usize = 1_024;
+
+/// How Arrow marks a column of texts that are JSON (Arrow, "Canonical Extension Types", JSON).
+const EXTENSION_KEY: &str = "ARROW:extension:name";
+const JSON_EXTENSION: &str = "arrow.json";
+
+pub(super) struct NdjsonEncoder {
+    names: Vec<String>,
+    /// `,"name":` for each column.
+    keys: Vec<Vec<u8>>,
+    /// Columns whose texts are JSON.
+    embedded: Vec<bool>,
+    values: ValueOptions,
+    safe_numbers: bool,
+    omit_nulls: bool,
+}
+
+/// A column of a batch.
+enum Member<'a> {
+    Value(Json<'a>),
+    Embedded(Column<'a>, Embedder),
+}
+
+impl NdjsonEncoder {
+    pub(super) fn new(schema: &SchemaRef, options: &FormatOptions) -> Result<Self> {
+        cells::check_types(schema, &options.values)?;
+        let refuse = |problem: String| Err(Error::Schema { format: "ndjson", problem });
+        if schema.fields().is_empty() {
+            return refuse("there is no column to write; select at least one".into());
+        }
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return refuse(format!(
+                "two columns are called \"{twice}\", and an object has each key once; give one of \
+                 them another name"
+            ));
+        }
+        let key = |name: &String| {
+            let mut key = Buf::default();
+            key.byte(b',');
+            quote::quoted(&mut key, name.as_bytes());
+            key.byte(b':');
+            key.as_slice().to_vec()
+        };
+        Ok(Self {
+            keys: names.iter().map(key).collect(),
+            names,
+            embedded: schema.fields().iter().map(|field| is_json(field)).collect(),
+            values: options.values.clone(),
+            safe_numbers: options.ndjson.numbers == Numbers::Text,
+            omit_nulls: options.ndjson.nulls == Nulls::Omit,
+        })
+    }
+
+    fn members<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Member<'a>>> {
+        let rules = Rules { values: &self.values, safe_numbers: self.safe_numbers };
+        let mut members = Vec::with_capacity(self.names.len());
+        for ((name, array), embedded) in self.names.iter().zip(batch.columns()).zip(&self.embedded)
+        {
+            members.push(match embedded {
+                true => {
+                    let column = Column::resolve(name, array, &self.values)?;
+                    Member::Embedded(column, Embedder::default())
+                }
+                false => Member::Value(Json::resolve(name, array, rules)?),
+            });
+        }
+        Ok(members)
+    }
+
+    fn rows(
+        &self,
+        batch: &RecordBatch,
+        first_row: u64,
+        out: &mut Buf,
+        tallies: &mut [Tally],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        let mut members = self.members(batch)?;
+        for row in 0..batch.num_rows() {
+            if row % ROWS_PER_LOOK == 0 && stop() {
+                return Err(Error::Cancelled);
+            }
+            let start = out.len();
+            for (at, (key, member)) in self.keys.iter().zip(&mut members).enumerate() {
+                if self.omit_nulls && member.is_null(row) {
+                    continue;
+                }
+                out.slice(key);
+                match member {
+                    Member::Value(json) => json.write(row, out),
+                    Member::Embedded(column, embedder) => {
+                        column.write(row, out, embedder);
+                        if embedder.take_refused() {
+                            tallies[at].note(WarningKind::InvalidJson, first_row + row as u64);
+                        }
+                    }
+                }
+            }
+            // The comma before the first key becomes the brace.
+            if out.len() == start {
+                out.byte(b'{');
+            } else {
+                out.replace(start, b'{');
+            }
+            out.fixed(b"}\n");
+        }
+        Ok(())
+    }
+}
+
+impl Member<'_> {
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Value(json) => json.is_null(row),
+            Self::Embedded(column, _) => column.is_null(row),
+        }
+    }
+}
+
+/// True for a column whose texts are JSON. A nested column of that mark is JSON anyway.
+fn is_json(field: &Field) -> bool {
+    let mut values = field.data_type();
+    while let DataType::Dictionary(_, of) = values {
+        values = of;
+    }
+    field.metadata().get(EXTENSION_KEY).is_some_and(|name| name == JSON_EXTENSION)
+        && matches!(values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+impl Encoder for NdjsonEncoder {
+    fn encode(
+        &self,
+        chunk: &Chunk,
+        scratch: &mut Scratch,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Piece> {
+        let mut out = std::mem::take(&mut scratch.spare);
+        out.clear();
+        let mut tallies = vec![Tally::default(); self.names.len()];
+        let mut first_row = chunk.first_row;
+        for batch in &chunk.batches {
+            self.rows(batch, first_row, &mut out, &mut tallies, stop)?;
+            first_row += batch.num_rows() as u64;
+        }
+        let mut warnings = Warnings::default();
+        for (name, tally) in self.names.iter().zip(&tallies) {
+            tally.tell(name, &mut warnings);
+        }
+        Ok(Piece { rows: chunk.rows, first_row: chunk.first_row, body: Body::Bytes(out), warnings })
+    }
+
+    fn assembler(&self) -> Box<dyn Assembler> {
+        Box::new(Verbatim { head: Vec::new(), tail: b"" })
+    }
+}
