@@ -213,6 +213,7 @@ async fn a_narrowed_scope_sees_its_entities_only() {
         name: "main".into(),
         url: dir.path().display().to_string(),
         format: None,
+        delimiter: None,
         decimal_digits: 6,
         options: std::collections::BTreeMap::new(),
     });

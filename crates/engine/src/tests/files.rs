@@ -26,6 +26,7 @@ fn config(url: &str, format: Option<FileFormat>) -> Config {
         name: "main".into(),
         url: url.to_owned(),
         format,
+        delimiter: None,
         decimal_digits: 6,
         options: BTreeMap::new(),
     }

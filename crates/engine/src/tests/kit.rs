@@ -71,6 +71,7 @@ impl World {
             name: "main".into(),
             url: data.display().to_string(),
             format,
+            delimiter: None,
             decimal_digits: 6,
             options: BTreeMap::new(),
         };

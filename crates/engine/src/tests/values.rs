@@ -24,6 +24,7 @@ use crate::{DataFusionEngine, OwnSource};
 struct Folder {
     dir: TempDir,
     fields: Vec<(&'static str, FieldType)>,
+    delimiter: &'static str,
 }
 
 impl Folder {
@@ -32,12 +33,14 @@ impl Folder {
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).expect("it is written");
         }
-        Self { dir, fields: fields.to_vec() }
+        Self { dir, fields: fields.to_vec(), delimiter: "," }
     }
 
     fn source(&self) -> SourceConfig {
         let url = self.dir.path().display().to_string();
-        let config = serde_json::json!({ "kind": "files", "name": "main", "url": url });
+        let config = serde_json::json!({
+            "kind": "files", "name": "main", "url": url, "delimiter": self.delimiter
+        });
         serde_json::from_value(config).expect("a source")
     }
 
@@ -191,6 +194,29 @@ async fn text_files_without_a_catalog_keep_what_they_say() {
     let late = own.catalog.require("late").expect("a table");
     let types: Vec<_> = late.fields.iter().map(|field| field.field_type).collect();
     assert_eq!(types, [FieldType::Text, FieldType::Integer]);
+}
+
+#[tokio::test]
+async fn values_are_separated_as_the_source_says() {
+    for (delimiter, text) in [
+        (";", "id;name;total\n1;\"a;b\";2,5\n2;c,d;\n"),
+        ("\t", "id\tname\ttotal\n1\ta;b\t2,5\n2\tc,d\t\n"),
+        (",", "id,name,total\n1,a;b,\"2,5\"\n2,\"c,d\",\n"),
+    ] {
+        let mut folder = Folder::of(&[], &[("t.csv", text)]);
+        folder.delimiter = delimiter;
+        let answer = folder.own("t").await.expect("rows");
+        let columns = [0, 1, 2].map(|at| answer.column(at).join(" "));
+        assert_eq!(columns, ["1 2", "a;b c,d", "2,5 NULL"], "{delimiter:?}");
+    }
+    let refused = |delimiter: &str| {
+        let config = serde_json::json!({ "name": "n", "url": "u", "delimiter": delimiter });
+        serde_json::from_value::<crate::sources::files::Config>(config).expect_err(delimiter)
+    };
+    for delimiter in ["", ";;", "\\t", "\"", "\n", "\r", "\0", "a", "1", "§"] {
+        let words = refused(delimiter).to_string();
+        assert!(words.contains("is no delimiter: write one ASCII character"), "{words}");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,10 @@ pub struct Config {
     /// Format of the files; by their extension when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<FileFormat>,
+    /// What separates the values of a line of csv files: one ASCII character, such as `;`, `|` or a
+    /// tab; a comma when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
     /// Digits after the point of decimals that are read from text files (csv, ndjson); a value
     /// with more of them is an error. At most 18.
     #[serde(default = "default_scale")]
@@ -42,8 +46,50 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("name", &self.name)
             .field("format", &self.format)
+            .field("delimiter", &self.delimiter)
             .field("options", &self.options.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+/// What separates the values of a line of CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "char")]
+pub struct Delimiter(#[schemars(with = "char")] u8);
+
+impl Delimiter {
+    /// What it is when nothing is said.
+    pub(super) const COMMA: Self = Self(b',');
+
+    /// Its byte.
+    pub(super) fn byte(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Delimiter {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        // What values are made of, or a file's own structure, separates nothing.
+        let separates = |byte: u8| {
+            byte.is_ascii()
+                && !byte.is_ascii_alphanumeric()
+                && !matches!(byte, b'"' | b'\n' | b'\r' | 0)
+        };
+        match *text.as_bytes() {
+            [byte] if separates(byte) => Ok(Self(byte)),
+            _ => Err(format!(
+                "{text:?} is no delimiter: write one ASCII character that is no letter, digit, \
+                 quotation mark or line end, such as \";\", \"|\" or \"\\t\" for a tab"
+            )),
+        }
+    }
+}
+
+impl From<Delimiter> for char {
+    fn from(delimiter: Delimiter) -> Self {
+        delimiter.0.into()
     }
 }
 

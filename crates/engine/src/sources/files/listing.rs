@@ -161,6 +161,7 @@ mod tests {
             name: "main".into(),
             url: "memory://".into(),
             format: None,
+            delimiter: None,
             decimal_digits: 6,
             options: BTreeMap::new(),
         };

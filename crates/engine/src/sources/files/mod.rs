@@ -15,7 +15,7 @@ mod provider;
 mod table;
 mod text;
 
-pub use config::{Config, FileFormat};
+pub use config::{Config, Delimiter, FileFormat};
 pub(crate) use provider::FileSource;
 
 /// The line in [`super::ALL`].

@@ -13,7 +13,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use outhaul_exports::catalog::{FieldType, Object};
 use outhaul_exports::{Error, ErrorKind, Result};
 
-use super::config::{Config, FileFormat, Root};
+use super::config::{Config, Delimiter, FileFormat, Root};
 use super::listing::{FILES_MAX, Found, Missing};
 use super::pinned::PinnedStore;
 use super::table::FileTable;
@@ -70,6 +70,7 @@ impl FileSource {
             store: Arc::new(PinnedStore::new(Arc::clone(&self.root.store), files)),
             footers: Arc::clone(&self.footers),
             decimal_digits: self.config.decimal_digits,
+            delimiter: self.config.delimiter.unwrap_or(Delimiter::COMMA),
             tables,
         }
     }
@@ -121,6 +122,7 @@ pub(super) struct PinnedFiles {
     pub(super) store: Arc<PinnedStore>,
     pub(super) footers: Arc<FileMetadataCache>,
     pub(super) decimal_digits: u8,
+    pub(super) delimiter: Delimiter,
     pub(super) tables: HashMap<String, Result<Found, Missing>>,
 }
 
@@ -177,6 +179,7 @@ impl PinnedFiles {
             forms: Vec::new(),
             groups,
             decimal_digits: self.decimal_digits,
+            delimiter: self.delimiter,
         })
     }
 

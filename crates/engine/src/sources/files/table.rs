@@ -17,7 +17,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::config::FileFormat;
+use super::config::{Delimiter, FileFormat};
 use super::lines::Form;
 use super::listing::Found;
 use super::ndjson::NdjsonExec;
@@ -37,6 +37,7 @@ pub(super) struct FileTable {
     pub(super) forms: Vec<Form>,
     pub(super) groups: Vec<Group>,
     pub(super) decimal_digits: u8,
+    pub(super) delimiter: Delimiter,
 }
 
 impl FileTable {
@@ -62,6 +63,7 @@ impl FileTable {
             FileFormat::Csv => {
                 let options = CsvOptions {
                     has_header: Some(true),
+                    delimiter: self.delimiter.byte(),
                     newlines_in_values: Some(true),
                     ..CsvOptions::default()
                 };

@@ -48,7 +48,9 @@ impl PinnedFiles {
 
     async fn csv_headings(&self, object: &str, file: &ObjectMeta) -> Result<SchemaRef> {
         let sample = self.sample(object, file).await?;
-        let format = datafusion::arrow::csv::reader::Format::default().with_header(true);
+        let format = datafusion::arrow::csv::reader::Format::default()
+            .with_header(true)
+            .with_delimiter(self.delimiter.byte());
         let (schema, _) = format
             .infer_schema(sample.as_slice(), Some(0))
             .map_err(|cause| source(object, cause.into()))?;
