@@ -8,6 +8,7 @@
 
 pub mod kit;
 pub mod native;
+pub mod userpilot;
 pub mod zuora;
 
 use std::sync::Arc;
@@ -49,4 +50,4 @@ pub struct Setting {
 }
 
 /// Every dialect there is.
-pub const ALL: &[&dyn Dialect] = &[&native::Native, &zuora::export::ZuoraExport];
+pub const ALL: &[&dyn Dialect] = &[&native::Native, &zuora::export::ZuoraExport, &userpilot::Userpilot];

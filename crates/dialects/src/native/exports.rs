@@ -18,7 +18,7 @@ use super::auth::Caller;
 use super::error::Problem;
 use super::names::{Names, Parameters};
 use super::request::CreateExport;
-use super::response::{ExportListView, ExportView, ManifestView};
+use super::response::{ExportListView, ExportView, ManifestView, NoticeView};
 use super::{App, PREFIX};
 use crate::kit::headers::{expect_json, idempotency_key};
 use crate::kit::{body, json};
@@ -48,7 +48,7 @@ pub async fn create(
     let (bytes, body) = json_body(&headers, body).await?;
     let idempotency =
         key.map(|key| RequestKey::new(key, "POST /api/v1/exports", &bytes)).transpose()?;
-    let spec = CreateExport::read(body)?.into_spec(&app.exports, &caller.who)?;
+    let spec = CreateExport::read(body)?.into_spec(&app, &caller.who)?;
     let sole = match spec.queries.as_slice() {
         [QuerySpec { query: Query::Sql { .. }, .. }] => Some("/queries/0/sql"),
         [_] => Some("/queries/0"),
@@ -162,6 +162,10 @@ pub async fn show(
     let export = app.exports.get(&caller.who, None, names.export()?).await?;
     let mut view = ExportView::of(&export);
     view.queue_position = queue_position(&app, &caller, &export).await?;
+    if !export.spec.notices.is_empty() {
+        let messages = app.exports.messages(&caller.who, export.id).await?;
+        view.notices = messages.iter().map(NoticeView::of).collect();
+    }
     Ok(Json(view))
 }
 

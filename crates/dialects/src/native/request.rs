@@ -5,19 +5,21 @@
 //! are resolved; nothing behind it parses anything.
 
 use chrono_tz::Tz;
-use outhaul_exports::Exports;
 use outhaul_exports::catalog::{Catalog, Object};
+use outhaul_exports::notice::check_address;
 use outhaul_exports::principal::Principal;
 use outhaul_exports::query::{Column, DeletedRows, Expr, OrderBy, Protection, Query, Select};
 use outhaul_exports::spec::{
-    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, OffsetStyle, Packing, QuerySpec, Split,
-    ValueOptions,
+    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, Notice, OffsetStyle, Packing, QuerySpec,
+    Split, ValueOptions,
 };
+use outhaul_exports::{Error, limits};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::error::Problem;
 use super::fields::resolve;
+use super::{App, PREFIX};
 use crate::kit::json::{kind_of, shown};
 use crate::kit::members::{MemberError, Members};
 
@@ -48,6 +50,17 @@ pub struct CreateExport {
     /// 5,000 files come of an export.
     #[schema(minimum = 100)]
     pub split_rows: Option<u64>,
+    /// Who is told when it has completed or failed.
+    pub notify: Option<NotifyRequest>,
+}
+
+/// Who is told of an export's end.
+#[derive(Debug, ToSchema)]
+pub struct NotifyRequest {
+    /// Addresses for mail, such as `name@example.com`; each gets a mail of its own, with links to the
+    /// files that need no credential.
+    #[schema(max_items = 100)]
+    pub emails: Option<Vec<String>>,
 }
 
 /// How files are packed.
@@ -124,7 +137,7 @@ pub struct ValuesRequest {
     /// `plain` (`+0200`).
     #[schema(value_type = Option<String>)]
     pub offset: Option<OffsetStyle>,
-    /// Digits behind the second: `as_needed` (the default), `seconds`, `millis`.
+    /// Digits behind the second: `as_needed` (the default), `seconds`, `millis`, `micros`.
     #[schema(value_type = Option<String>)]
     pub fraction: Option<FractionStyle>,
     /// `scaled` (`10.50`, the default) or `trimmed` (`10.5`).
@@ -157,6 +170,7 @@ const FRACTIONS: &[(&str, FractionStyle)] = &[
     ("as_needed", FractionStyle::AsNeeded),
     ("seconds", FractionStyle::Seconds),
     ("millis", FractionStyle::Millis),
+    ("micros", FractionStyle::Micros),
 ];
 const DECIMALS: &[(&str, DecimalStyle)] =
     &[("scaled", DecimalStyle::Scaled), ("trimmed", DecimalStyle::Trimmed)];
@@ -182,6 +196,7 @@ impl CreateExport {
         "packing",
         "encrypted",
         "split_rows",
+        "notify",
     ];
 
     /// Reads the body of a request.
@@ -209,6 +224,7 @@ impl CreateExport {
             packing: members.choice("packing", PACKINGS)?,
             encrypted: members.flag("encrypted")?,
             split_rows: members.count("split_rows")?,
+            notify: members.object("notify")?.map(NotifyRequest::read).transpose()?,
         })
     }
 
@@ -216,7 +232,8 @@ impl CreateExport {
     ///
     /// # Errors
     /// `unknown_object`, `unknown_field` or `invalid_request`, each with the member's pointer.
-    pub fn into_spec(self, exports: &Exports, who: &Principal) -> Result<ExportSpec, Problem> {
+    pub fn into_spec(self, app: &App, who: &Principal) -> Result<ExportSpec, Problem> {
+        let exports = &app.exports;
         let encrypted = self.encrypted.unwrap_or(false);
         let key = exports.tenant(who)?.public_key.clone().filter(|_| encrypted);
         if encrypted && key.is_none() {
@@ -251,8 +268,44 @@ impl CreateExport {
             packing: self.packing.unwrap_or_default(),
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
-            notices: Vec::new(),
+            notices: self.notify.map_or(Ok(Vec::new()), |notify| notify.into_notices(app))?,
         })
+    }
+}
+
+impl NotifyRequest {
+    /// The members it knows.
+    pub const KNOWN: &[&str] = &["emails"];
+
+    fn read(mut members: Members) -> Result<Self> {
+        members.refuse_unknown(Self::KNOWN)?;
+        Ok(Self { emails: texts(&mut members, "emails")? })
+    }
+
+    fn into_notices(self, app: &App) -> Result<Vec<Notice>, Problem> {
+        const EMAILS: &str = "/notify/emails";
+        let mut to: Vec<String> = Vec::new();
+        for (at, address) in self.emails.unwrap_or_default().into_iter().enumerate() {
+            check_address(&format!("{EMAILS}/{at}"), &address)?;
+            // Who stands there twice is told once.
+            if !to.contains(&address) {
+                to.push(address);
+            }
+        }
+        if to.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !app.exports.can_mail() {
+            let detail = "this server sends no mail: leave emails out, and ask for the state";
+            return Err(Problem::from(Error::unsupported(detail)).at(EMAILS));
+        }
+        let most = limits::NOTICE_ADDRESSES_MAX;
+        if to.len() > most {
+            let detail = format!("at most {most} addresses are told, not {}", to.len());
+            return Err(Problem::invalid(EMAILS, detail));
+        }
+        let file_url = format!("{}{PREFIX}/links/{{link}}", app.base_url);
+        Ok(vec![Notice::Mail { to, file_url }])
     }
 }
 
@@ -493,6 +546,7 @@ mod tests {
             (ValuesRequest::KNOWN, properties::<ValuesRequest>()),
             (PreviewRequest::KNOWN, properties::<PreviewRequest>()),
             (LinkRequest::KNOWN, properties::<LinkRequest>()),
+            (NotifyRequest::KNOWN, properties::<NotifyRequest>()),
         ];
         for (known, shown) in cases {
             let mut known = known.to_vec();

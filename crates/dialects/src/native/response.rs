@@ -6,6 +6,7 @@ mod catalog;
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::manifest::Artifact;
+use outhaul_exports::notice::{Message, MessageState};
 use outhaul_exports::ports::Event;
 use outhaul_exports::query::{Expr, OrderBy, Query};
 use outhaul_exports::spec::{Packing, QuerySpec};
@@ -72,8 +73,32 @@ pub struct ExportView {
     pub policy: PolicyView,
     /// Its files, once it is completed.
     pub artifacts: Vec<ArtifactView>,
+    /// The messages that told, or will tell, of its ends, the oldest first, if any. Shown for a
+    /// single export, not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<NoticeView>,
     /// Where more is.
     pub links: ExportLinks,
+}
+
+/// A message that tells of an export's end.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Notice)]
+pub struct NoticeView {
+    /// How it is sent: `mail`.
+    #[schema(example = "mail")]
+    pub kind: &'static str,
+    /// To whom.
+    pub to: String,
+    /// `waiting`, `sent` or `given_up`.
+    #[schema(example = "sent")]
+    pub state: &'static str,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it was not taken the last time.
+    pub last_error: Option<String>,
+    /// When it was taken.
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// Where more about an export is, as paths.
@@ -342,11 +367,26 @@ impl ExportView {
                 }
                 _ => Vec::new(),
             },
+            notices: Vec::new(),
             links: ExportLinks {
                 events: format!("{itself}/events"),
                 manifest: format!("{itself}/manifest"),
                 itself,
             },
+        }
+    }
+}
+
+impl NoticeView {
+    /// A message as this API shows it.
+    pub fn of(message: &Message) -> Self {
+        Self {
+            kind: message.kind.name(),
+            to: message.kind.to().to_owned(),
+            state: message.state.name(),
+            attempts: message.attempts,
+            last_error: message.last_error.clone(),
+            sent_at: message.ended_at.filter(|_| message.state == MessageState::Sent),
         }
     }
 }

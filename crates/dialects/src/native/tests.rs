@@ -5,6 +5,7 @@ mod events;
 mod idempotency;
 mod links;
 mod matrix;
+mod notices;
 mod wire;
 
 use axum::Router;
@@ -15,7 +16,8 @@ use chrono::TimeDelta;
 use http::Request;
 use http_body_util::BodyExt;
 use outhaul_exports::access::{CredentialKind, sha256_hex};
-use outhaul_exports::ports::AccessStore;
+use outhaul_exports::notice::{MessageKind, Retries};
+use outhaul_exports::ports::{AccessStore, Outbox, TakeMessages};
 use outhaul_exports::principal::Role;
 use outhaul_exports::testing::{self, World};
 use outhaul_exports::{Clock, export::Export};
@@ -84,6 +86,27 @@ impl Server {
         let text = String::from_utf8_lossy(&bytes);
         assert_eq!(found, status, "{method} {path}: {text}");
         serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    }
+
+    /// Sends the messages that are due, as far as the address is concerned: `ADDRESS` takes it,
+    /// `ADDRESS busy WHY` and `ADDRESS never WHY` refuse it.
+    pub async fn settle(&self, what: &str) {
+        let mut words = what.splitn(3, ' ');
+        let (address, how) = (words.next().unwrap_or_default(), words.next());
+        let why = words.next().unwrap_or_default();
+        let now = self.world.clock.now();
+        let ttl = TimeDelta::seconds(0);
+        let ask = TakeMessages { kind: MessageKind::MAIL, most: 1, ttl, now };
+        let store = &self.world.store;
+        let taken = store.take(&ask).await.expect("memory is never away").remove(0);
+        assert_eq!(taken.kind.to(), address);
+        let next = Retries::default().next_due(&taken, now);
+        let settled = match how {
+            None => store.sent(&taken, now).await,
+            Some("busy") => store.failed(&taken, why, next, now).await,
+            Some(_) => store.failed(&taken, why, None, now).await,
+        };
+        assert!(settled.expect("memory is never away"), "it waits");
     }
 
     /// Creates an export of acme's and lets the clock move on, so that ids sort as they were made.

@@ -219,7 +219,7 @@ impl Planner for FakePlanner {
     }
 }
 
-/// csv, html and xlsx, each with one option, `header`.
+/// Six formats, each with one option, `header`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FakeFormats;
 
@@ -230,6 +230,9 @@ impl Formats for FakeFormats {
             ("csv", "CSV", "text/csv", true),
             ("html", "HTML", "text/html", true),
             ("xlsx", "Excel", xlsx, false),
+            ("ndjson", "NDJSON", "application/x-ndjson", true),
+            ("avro", "Avro", "application/avro", false),
+            ("parquet", "Parquet", "application/vnd.apache.parquet", false),
         ];
         sheets
             .map(|(id, label, media_type, text)| FormatSheet {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
 use super::{FakeArtifacts, FakeFormats, FakePlanner, MemoryStore, TestClock};
+use crate::catalog::Catalog;
 use crate::access::{Credential, CredentialKind, SecretHash, sha256_hex};
 use crate::export::{Export, Failure, Outcome, Progress};
 use crate::lease::{Incarnation, LeaseKey};
@@ -34,6 +35,11 @@ pub struct World {
 impl World {
     /// A world with the sample catalog, these tenants, and one dialect under this policy.
     pub fn new(dialect: &str, policy: Policy, tenants: Vec<Tenant>) -> Self {
+        Self::of(dialect, policy, tenants, super::catalog())
+    }
+
+    /// A world with another catalog.
+    pub fn of(dialect: &str, policy: Policy, tenants: Vec<Tenant>, catalog: Catalog) -> Self {
         let clock = TestClock::default();
         let store = Arc::new(MemoryStore::new());
         let artifacts = Arc::new(FakeArtifacts::default());
@@ -45,10 +51,12 @@ impl World {
         let exports = Arc::new(Exports::new(Parts {
             jobs: store.clone(),
             access: store.clone(),
+            outbox: store.clone(),
+            can_mail: true,
             artifacts: artifacts.clone(),
             planner: planner.clone(),
             formats: Arc::new(FakeFormats),
-            catalog: Arc::new(super::catalog()),
+            catalog: Arc::new(catalog),
             tenants: Arc::new(Tenants::new(tenants)),
             policies: Arc::new(policies),
             clock: Arc::new(clock.clone()),
@@ -154,6 +162,7 @@ impl World {
             bytes_written: artifacts.iter().map(|artifact| artifact.bytes).sum(),
             rows_estimated: Some(rows),
             queries_done: u32::try_from(artifacts.len()).unwrap_or(u32::MAX),
+            part: None,
         };
         let snapshot =
             SnapshotNote { taken_at: self.clock.now(), guarantee: "a test's own rows".into() };

@@ -103,7 +103,8 @@ impl Run {
                     rows_encoded: figures[0],
                     bytes_written: figures[1],
                     rows_estimated: Some(figures[2]),
-                    queries_done: 0,
+                    ..Progress::default()
+                    part: None,
                 };
                 world.report(&running(), progress).await;
             }
@@ -116,6 +117,7 @@ impl Run {
                     .collect();
                 world.complete(&running(), &files).await;
             }
+            "take" => self.server.settle(rest).await,
             "fail" => {
                 let (code, message) = rest.split_once(' ').expect("a code and a message");
                 world.fail(&running(), code, message).await;

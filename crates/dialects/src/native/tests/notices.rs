@@ -1,0 +1,29 @@
+//! Who is told of an export's end.
+
+use super::*;
+
+#[tokio::test]
+async fn a_hundred_addresses_are_told_and_no_more() {
+    let server = Server::new().await;
+    let body = |count: usize| {
+        let emails: Vec<String> = (0..count).map(|n| format!("n{n}@example.com")).collect();
+        let query = serde_json::json!({"object": "Invoice", "fields": ["Id"]});
+        let notify = serde_json::json!({"emails": emails});
+        serde_json::json!({"queries": [query], "format": "csv", "notify": notify}).to_string()
+    };
+    let key = "acme-exporter";
+    let made = server.json("POST", "/api/v1/exports", key, &body(100), 202).await;
+    let problem = server.json("POST", "/api/v1/exports", key, &body(101), 400).await;
+    assert_eq!(problem["field"], "/notify/emails");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("at most 100")));
+
+    let running = server.world.start_next().await.expect("it is due");
+    server.world.complete(&running, &[("Invoice.csv", "text/csv", b"Id\n1\n")]).await;
+    let path = format!("/api/v1/exports/{}", made["id"].as_str().expect("it has an id"));
+    let export = server.json("GET", &path, "acme-reader", "", 200).await;
+    assert_eq!(export["notices"].as_array().map(Vec::len), Some(100));
+    // They are addresses of people: another tenant sees none of them.
+    server.json("GET", &path, "globex-admin", "", 404).await;
+    let found = server.world.store.messages(&"globex".into(), running.id).await;
+    assert!(found.expect("memory is never away").is_empty());
+}
