@@ -58,6 +58,10 @@ id! {
     /// Names one finished file of an export.
     ArtifactId
 }
+id! {
+    /// Names one message of the outbox.
+    MessageId
+}
 
 /// The text is not 32 lower-case hexadecimal characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +77,13 @@ impl ExportId {
 }
 
 impl ArtifactId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl MessageId {
     /// A new random id.
     pub fn random() -> Self {
         Self(rand::random())

@@ -8,6 +8,7 @@
 //! Where to look:
 //! * [`catalog`] and [`query`]: what may be exported and how one asks for it;
 //! * [`spec`], [`export`], [`lease`], [`manifest`]: the life of an export;
+//! * [`notice`]: who is told of its end, and how often that is tried;
 //! * [`principal`], [`policy`], [`limits`]: who may do how much;
 //! * [`ports`]: what the rooms around this one must offer;
 //! * [`service`]: the use cases, one file each.
@@ -24,6 +25,7 @@ pub mod id;
 pub mod lease;
 pub mod limits;
 pub mod manifest;
+pub mod notice;
 pub mod policy;
 pub mod ports;
 pub mod principal;
@@ -35,5 +37,5 @@ pub mod testing;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
-pub use id::{ArtifactId, ExportId};
+pub use id::{ArtifactId, ExportId, MessageId};
 pub use service::Exports;

@@ -75,6 +75,31 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// The longest such pause.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
 
+// Notices.
+
+/// Addresses that one export's end is told to.
+pub const NOTICE_ADDRESSES_MAX: usize = 100;
+/// Bytes of an address for mail (RFC 5321, section 4.5.3.1.3, without the angle brackets).
+pub const ADDRESS_BYTES_MAX: usize = 254;
+/// Bytes of an address's part before the `@` (RFC 5321, section 4.5.3.1.1).
+pub const ADDRESS_LOCAL_BYTES_MAX: usize = 64;
+/// Bytes of the URL that a message's links are made from.
+pub const NOTICE_URL_BYTES_MAX: usize = 1_024;
+/// First pause before a message that was not taken is sent again; it doubles each time.
+pub const NOTICE_PAUSE: Duration = Duration::from_secs(30);
+/// The longest such pause.
+pub const NOTICE_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// How long after the export's end a message is tried again before it is given up.
+pub const NOTICE_PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// Attempts of one message, those included whose process died before it could tell their end.
+pub const NOTICE_ATTEMPTS_MAX: u32 = 100;
+/// Messages of one kind that are sent at once.
+pub const NOTICES_AT_ONCE: usize = 8;
+/// Characters kept of the reason why a message was not taken.
+pub const NOTICE_ERROR_CHARS_MAX: usize = 300;
+/// Files that one message lists with their links; of further ones it tells how many there are.
+pub const NOTICE_FILES_MAX: usize = 50;
+
 // Access.
 
 /// How long an access token is valid.

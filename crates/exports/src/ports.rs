@@ -15,6 +15,7 @@ use crate::flow::{ByteStream, RowStream};
 use crate::format::FormatSheet;
 use crate::lease::{Incarnation, LeaseKey};
 use crate::manifest::{Artifact, ColumnNote, SnapshotNote};
+use crate::notice::Message;
 use crate::principal::{TenantId, TenantScope};
 use crate::query::Query;
 use crate::spec::FormatChoice;
@@ -358,6 +359,48 @@ pub trait AccessStore: Send + Sync {
 
     /// Forgets tokens and links that ended before `now`. Answers how many.
     async fn purge_access(&self, now: DateTime<Utc>) -> Result<u64>;
+}
+
+/// The messages that tell of exports' ends: where they wait until somebody took them.
+///
+/// The store itself makes them ([`crate::notice::of_end`]), in the transaction that makes an export
+/// completed or failed, and drops those that wait in the one in which it stops being that
+/// ([`crate::notice::is_told`]). A message is sent at least once: whoever takes one has it alone
+/// until the lease of the taking is over; who dies with it does not have it any longer then.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Takes messages of a kind that wait and are due, those that have been due the longest first.
+    /// Each counts as an attempt, and is not due again before the lease is over.
+    async fn take(&self, ask: &TakeMessages) -> Result<Vec<Message>>;
+
+    /// A message was taken by whom it is for. `false` when it waits no longer.
+    async fn sent(&self, message: &Message, now: DateTime<Utc>) -> Result<bool>;
+
+    /// The attempt that `message` counts last has failed: it is due again at `next`, or given up.
+    /// `false`, and nothing changes, when it waits no longer or is in other hands since.
+    async fn failed(
+        &self,
+        message: &Message,
+        error: &str,
+        next: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<bool>;
+
+    /// The messages of the tenant's export, the oldest first.
+    async fn messages(&self, tenant: &TenantId, export: ExportId) -> Result<Vec<Message>>;
+}
+
+/// Somebody who sends messages asks for some.
+#[derive(Debug, Clone)]
+pub struct TakeMessages {
+    /// Of which kind: [`crate::notice::MessageKind::name`].
+    pub kind: &'static str,
+    /// The most messages.
+    pub most: u32,
+    /// How long they are the asker's alone.
+    pub ttl: TimeDelta,
+    /// The present moment.
+    pub now: DateTime<Utc>,
 }
 
 /// What finds rows. Only a slot holds one.

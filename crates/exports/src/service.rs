@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use crate::Clock;
 use crate::catalog::Catalog;
 use crate::policy::{Policy, PolicyChange};
-use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Planner};
+use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Outbox, Planner};
 use crate::principal::{Principal, Role, Tenant, TenantId};
 use crate::{Error, Result};
 
@@ -44,6 +44,10 @@ pub struct Parts {
     pub jobs: Arc<dyn JobStore>,
     /// Where credentials, tokens and links are remembered.
     pub access: Arc<dyn AccessStore>,
+    /// Where messages about exports wait.
+    pub outbox: Arc<dyn Outbox>,
+    /// Whether mails are sent: only then may somebody ask to be told by mail.
+    pub can_mail: bool,
     /// Where the bytes are.
     pub artifacts: Arc<dyn ArtifactStore>,
     /// What plans and previews.
@@ -118,6 +122,12 @@ impl Exports {
     /// What formats there are.
     pub fn formats(&self) -> &Arc<dyn Formats> {
         &self.parts.formats
+    }
+
+    /// Whether this server sends mail. A dialect refuses addresses for mail where it does not, in
+    /// its own words; a submission with some is refused in any case.
+    pub fn can_mail(&self) -> bool {
+        self.parts.can_mail
     }
 
     /// Changes whenever something was stored. A hint: look now and then anyway.

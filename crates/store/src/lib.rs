@@ -1,5 +1,5 @@
-//! Where exports are remembered, and who may ask for them: the ports `JobStore` and `AccessStore`
-//! on a database.
+//! Where exports are remembered, who may ask for them, and which messages about them wait: the
+//! ports `JobStore`, `AccessStore` and `Outbox` on a database.
 //!
 //! What a call answered with success is on disk. Every change is one short transaction, and none
 //! is ever open while anything but the database is waited for. The rules themselves (which state
@@ -22,7 +22,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use outhaul_exports::ports::{AccessStore, JobStore};
+use outhaul_exports::ports::{AccessStore, JobStore, Outbox};
 
 use address::Address;
 pub use error::Error;
@@ -43,6 +43,11 @@ impl Store {
     /// Where credentials, tokens and links are remembered.
     pub fn access(&self) -> Arc<dyn AccessStore> {
         Arc::clone(&self.sqlite) as Arc<dyn AccessStore>
+    }
+
+    /// Where messages about exports wait.
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::clone(&self.sqlite) as Arc<dyn Outbox>
     }
 
     /// Reads the whole store and answers what is wrong with it: nothing, for a sound one.

@@ -2,6 +2,7 @@
 
 use super::{Exports, require};
 use crate::export::Export;
+use crate::notice::Message;
 use crate::ports::{Event, ListFilter};
 use crate::principal::{Principal, Role};
 use crate::{Error, ExportId, Result, limits};
@@ -37,6 +38,15 @@ impl Exports {
         filter.kept_at = Some(self.now());
         filter.most = filter.most.clamp(1, limits::PAGE_MAX);
         self.parts.jobs.list(&filter).await
+    }
+
+    /// The messages that told, or will tell, of the export's ends, the oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store is away.
+    pub async fn messages(&self, who: &Principal, export: ExportId) -> Result<Vec<Message>> {
+        require(who, Role::Reader)?;
+        self.parts.outbox.messages(&who.tenant, export).await
     }
 
     /// What happened to the tenant's exports (or to one) after the event `after`.

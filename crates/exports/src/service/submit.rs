@@ -9,7 +9,7 @@ use crate::ports::{Idempotency, Inserted, NewExport};
 use crate::principal::{Principal, Role};
 use crate::query::{Protection, Query};
 use crate::spec::{ExportSpec, QuerySpec, Split};
-use crate::{Error, ErrorKind, ExportId, Result, limits};
+use crate::{Error, ErrorKind, ExportId, Result, limits, notice};
 
 /// A request to create an export, as a dialect hands it over.
 #[derive(Debug, Clone)]
@@ -141,6 +141,7 @@ impl Exports {
         check_text("values.null", Some(&spec.format.values.null), limits::NULL_TEXT_CHARS_MAX)?;
         self.parts.formats.check(&spec.format)?;
         check_split(spec)?;
+        notice::check(spec, self.parts.can_mail)?;
         for query in &spec.queries {
             self.check_query(who, query, spec.sealing_key.is_some()).await?;
         }

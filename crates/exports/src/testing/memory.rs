@@ -6,6 +6,7 @@
 mod access;
 mod jobs;
 mod leases;
+mod outbox;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::access::{AccessToken, Credential, Link, LinkKey};
 use crate::export::{Export, State};
+use crate::notice::Message;
 use crate::ports::Event;
 use crate::principal::TenantId;
 use crate::{Error, ExportId, Result};
@@ -82,6 +84,8 @@ struct Memory {
     turns: HashMap<TenantId, u64>,
     turn: u64,
     events: Vec<EventRow>,
+    /// In the order in which they were made.
+    messages: Vec<Message>,
     sequence: u64,
     credentials: Vec<Credential>,
     tokens: Vec<AccessToken>,
@@ -126,9 +130,11 @@ impl Memory {
         self.events.push(EventRow { tenant, forget_at, event });
     }
 
-    /// Stores the export at its place, with the event of its transition.
+    /// Stores the export at its place, with the event of its transition and the messages that tell
+    /// of it.
     fn put(&mut self, place: usize, export: Export, kind: &str, at: DateTime<Utc>) {
         self.note(&export, kind, export.state, at);
+        self.tell(self.exports[place].state, &export, at);
         self.exports[place] = export;
     }
 }

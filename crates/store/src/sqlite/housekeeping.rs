@@ -8,7 +8,7 @@ use outhaul_exports::{Error, Result, event};
 use super::exports::{self, Columns, select_exports};
 use super::failure::unavailable;
 use super::write::Write;
-use super::{SqliteStore, events};
+use super::{SqliteStore, events, outbox};
 use crate::rows::{millis, moment};
 
 /// The most keys, and the most events, that one purge forgets: others wait while it writes.
@@ -88,6 +88,7 @@ async fn expire(write: &mut Write, now: DateTime<Utc>, most: u32) -> Result<Vec<
     for export in &mut expired {
         export.expire(now);
         exports::update(write, export).await?;
+        outbox::drop_untrue(write, export).await?;
         events::append(write, export, event::EXPIRED, export.state, now).await?;
     }
     Ok(expired)

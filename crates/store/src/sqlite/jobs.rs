@@ -238,6 +238,7 @@ async fn apply(
         exports::admit(write.connection(), &after).await?;
     }
     exports::update(write, &after).await?;
+    super::outbox::drop_untrue(write, &after).await?;
     if let Some(kind) = event::of_change(&before, &after) {
         super::events::append(write, &after, kind, after.state, after.updated_at).await?;
     }

@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use super::exports::{self, Columns, read, select_exports};
 use super::failure::unavailable;
 use super::write::{End, Write};
-use super::{SqliteStore, events};
+use super::{SqliteStore, events, outbox};
 use crate::rows::{millis, not_before, to_json};
 
 /// The next export to run. `lanes` hops over the queue's index from one tenant and dialect to the
@@ -229,6 +229,7 @@ async fn finish(
     }
     let kind = event::of_finish(&outcome, export.state);
     events::append(write, &export, kind, export.state, now).await?;
+    outbox::tell(write, &export, now).await?;
     Ok(Some(export))
 }
 
@@ -260,6 +261,7 @@ async fn rescue(write: &mut Write, now: DateTime<Utc>, dead: &[Incarnation]) -> 
             exports::update(write, &export).await?;
             events::append(write, &export, event::of_rescue(export.state), export.state, now)
                 .await?;
+            outbox::tell(write, &export, now).await?;
             rescued += 1;
         }
     }

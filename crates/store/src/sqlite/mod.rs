@@ -14,6 +14,7 @@ mod jobs;
 mod leases;
 mod links;
 mod open;
+mod outbox;
 mod port;
 mod schema;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use outhaul_exports::export::{Export, Failure, Outcome, Progress};
 use outhaul_exports::lease::{Incarnation, LeaseKey};
 use outhaul_exports::manifest::{Artifact, Manifest, SnapshotNote};
 use outhaul_exports::ports::{
-    AccessStore, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey,
+    AccessStore, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey, Outbox,
 };
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::testing::{self, MemoryStore};
@@ -19,13 +19,14 @@ use outhaul_store::Store;
 pub struct Stores {
     pub jobs: Arc<dyn JobStore>,
     pub access: Arc<dyn AccessStore>,
+    pub outbox: Arc<dyn Outbox>,
     _folder: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Stores {
     pub fn memory() -> Self {
         let store = Arc::new(MemoryStore::new());
-        Self { jobs: store.clone(), access: store, _folder: None }
+        Self { jobs: store.clone(), access: store.clone(), outbox: store, _folder: None }
     }
 
     pub async fn sqlite() -> Self {
@@ -35,7 +36,12 @@ impl Stores {
     }
 
     pub fn over(store: &Store) -> Self {
-        Self { jobs: store.jobs(), access: store.access(), _folder: None }
+        Self {
+            jobs: store.jobs(),
+            access: store.access(),
+            outbox: store.outbox(),
+            _folder: None,
+        }
     }
 }
 

@@ -63,6 +63,7 @@ impl JobStore for MemoryStore {
                 return Err(Error::conflict("the export is running; cancel it first"));
             }
             let export = memory.exports.remove(place);
+            memory.forget_messages();
             let state = event::state_when_removed(export.state);
             memory.note(&export, event::REMOVED, state, now);
             Ok(Some(export))
@@ -260,6 +261,7 @@ impl Memory {
                 place += 1;
             }
         }
+        self.forget_messages();
         self.keys.retain(|_, row| now < row.expires_at);
         let exports = &self.exports;
         self.events.retain(|row| {

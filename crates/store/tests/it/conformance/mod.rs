@@ -24,4 +24,5 @@ mod change;
 mod housekeeping;
 mod lease;
 mod list;
+mod outbox;
 mod submit;

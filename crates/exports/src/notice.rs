@@ -1,0 +1,392 @@
+//! Messages: who is told that an export has completed or failed, and how often that is tried.
+//!
+//! An [`ExportSpec`](crate::spec::ExportSpec) says in its notices who is to be told. When the export
+//! ends, the store makes a [`Message`] for each of them, in the same transaction: a message that is
+//! not written down could be lost, one that is written before could be a lie. From then on it waits
+//! in the [`Outbox`](crate::ports::Outbox), through restarts, until it was taken or given up. This
+//! module has the rules; it sends nothing and knows no server.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::after;
+use crate::export::{Export, State};
+use crate::principal::TenantId;
+use crate::spec::{ExportSpec, Notice};
+use crate::{Error, ErrorKind, ExportId, MessageId, Result, limits};
+
+/// One message to one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id; the same in every attempt, so that doubles can be recognised.
+    pub id: MessageId,
+    /// Of which export it tells.
+    pub export: ExportId,
+    /// Whose that is.
+    pub tenant: TenantId,
+    /// To whom, and how.
+    pub kind: MessageKind,
+    /// When the export ended.
+    pub created_at: DateTime<Utc>,
+    /// When it is sent next; while somebody sends it, when that one loses it.
+    pub due_at: DateTime<Utc>,
+    /// How often somebody began to send it.
+    pub attempts: u32,
+    /// Where it stands.
+    pub state: MessageState,
+    /// Why it was not taken last, in a short text without secrets.
+    pub last_error: Option<String>,
+    /// When it was taken or given up.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// How a message is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// By mail.
+    Mail {
+        /// To this address.
+        to: String,
+        /// As in [`Notice::Mail`].
+        file_url: String,
+    },
+}
+
+impl MessageKind {
+    /// The kind of mails.
+    pub const MAIL: &'static str = "mail";
+
+    /// All kinds.
+    pub const NAMES: &'static [&'static str] = &[Self::MAIL];
+
+    /// Its name in the store, in APIs and in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mail { .. } => Self::MAIL,
+        }
+    }
+
+    /// To whom it goes, for people.
+    pub fn to(&self) -> &str {
+        match self {
+            Self::Mail { to, .. } => to,
+        }
+    }
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageState {
+    /// It waits to be sent, or is being sent.
+    Waiting,
+    /// It was taken.
+    Sent,
+    /// It was not, and nobody tries any more.
+    GivenUp,
+}
+
+impl MessageState {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Sent, Self::GivenUp];
+
+    /// Its name in the store and in APIs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::GivenUp => "given_up",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// Whether an export in that state is something that messages tell of. When it leaves such a state
+/// (its files' time is over, its client has it run again) what still waits is not true any more.
+pub fn is_told(state: State) -> bool {
+    matches!(state, State::Completed | State::Failed)
+}
+
+/// The messages that tell of the end that `export` has come to just now: one for each address.
+/// None for a cancelled one; whoever cancelled it knows.
+pub fn of_end(export: &Export, now: DateTime<Utc>) -> Vec<Message> {
+    if !is_told(export.state) {
+        return Vec::new();
+    }
+    let kinds = export.spec.notices.iter().flat_map(kinds);
+    let message = |kind| Message {
+        id: MessageId::random(),
+        export: export.id,
+        tenant: export.tenant.clone(),
+        kind,
+        created_at: now,
+        due_at: now,
+        attempts: 0,
+        state: MessageState::Waiting,
+        last_error: None,
+        ended_at: None,
+    };
+    kinds.map(message).collect()
+}
+
+fn kinds(notice: &Notice) -> Vec<MessageKind> {
+    match notice {
+        Notice::Mail { to, file_url } => {
+            let kind =
+                |to: &String| MessageKind::Mail { to: to.clone(), file_url: file_url.clone() };
+            to.iter().map(kind).collect()
+        }
+    }
+}
+
+/// How often a message is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// The first pause; it doubles each time.
+    pub pause: Duration,
+    /// The longest pause.
+    pub pause_max: Duration,
+    /// How long after the export's end it is given up.
+    pub patience: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            pause: limits::NOTICE_PAUSE,
+            pause_max: limits::NOTICE_PAUSE_MAX,
+            patience: limits::NOTICE_PATIENCE,
+        }
+    }
+}
+
+impl Retries {
+    /// When a message whose attempt has failed just now is tried again; `None` when it is given up.
+    pub fn next_due(&self, message: &Message, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let doubled = 2u32.saturating_pow(message.attempts.saturating_sub(1).min(16));
+        let pause = self.pause.saturating_mul(doubled).min(self.pause_max.max(self.pause));
+        let next = after(now, pause);
+        let in_time = next <= after(message.created_at, self.patience);
+        (in_time && message.attempts < limits::NOTICE_ATTEMPTS_MAX).then_some(next)
+    }
+}
+
+/// The reason why a message was not taken, as it is kept: one line, not too long.
+pub fn short_error(text: &str) -> String {
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    line.take(limits::NOTICE_ERROR_CHARS_MAX).collect()
+}
+
+/// Checks one address for mail: an addr-spec of RFC 5321 in its plain form (a dot-atom of ASCII
+/// characters, and a domain name), which is what every mail server takes.
+///
+/// # Errors
+/// `Invalid` at `field`, saying what is wrong with it.
+pub fn check_address(field: &str, address: &str) -> Result<()> {
+    let refuse = |why: &str| {
+        Err(Error::invalid(field, format!("{why}: an address looks like name@example.com")))
+    };
+    if address.len() > limits::ADDRESS_BYTES_MAX {
+        return refuse("the address is too long (at most 254 characters)");
+    }
+    if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return refuse("the address holds a blank or a control character");
+    }
+    if !address.is_ascii() {
+        return refuse(
+            "the address has characters other than ASCII (write its domain in punycode)",
+        );
+    }
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        return refuse("the address has no @");
+    };
+    let atom = |part: &str| !part.is_empty() && part.bytes().all(is_atom);
+    if local.len() > limits::ADDRESS_LOCAL_BYTES_MAX || !local.split('.').all(atom) {
+        return refuse("the part of the address before its @ is wrong");
+    }
+    if !domain.split('.').all(is_domain_label) {
+        return refuse("the part of the address after its @ is no domain name");
+    }
+    Ok(())
+}
+
+/// A character of an atom (RFC 5322, section 3.2.3).
+fn is_atom(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+}
+
+fn is_domain_label(label: &str) -> bool {
+    let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
+}
+
+/// Checks who is to be told, as far as no dialect has to know better. `can_mail` says whether this
+/// server sends mail.
+///
+/// # Errors
+/// `Unsupported` for mail where none is sent; `Invalid` for addresses and URLs.
+pub(crate) fn check(spec: &ExportSpec, can_mail: bool) -> Result<()> {
+    const FIELD: &str = "notices";
+    let mut addresses = Vec::new();
+    for notice in &spec.notices {
+        let Notice::Mail { to, file_url } = notice;
+        if !can_mail {
+            return Err(Error::new(ErrorKind::Unsupported, "this server sends no mail"));
+        }
+        let absolute = file_url.starts_with("http://") || file_url.starts_with("https://");
+        let plain = !file_url.chars().any(|c| c.is_control() || c.is_whitespace());
+        let short = file_url.len() <= limits::NOTICE_URL_BYTES_MAX;
+        if !(absolute && plain && short && file_url.contains("{link}")) {
+            let text = "the URL of files in mails is an absolute one with {link} in it, \
+                        of at most 1024 bytes";
+            return Err(Error::invalid(FIELD, text));
+        }
+        addresses.extend(to);
+    }
+    if addresses.len() > limits::NOTICE_ADDRESSES_MAX {
+        let most = limits::NOTICE_ADDRESSES_MAX;
+        let text = format!("at most {most} addresses are told, not {}", addresses.len());
+        return Err(Error::invalid(FIELD, text));
+    }
+    addresses.into_iter().try_for_each(|address| check_address(FIELD, address))
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::export::{Failure, Outcome};
+    use crate::lease::Incarnation;
+    use crate::testing;
+
+    fn mail(to: &[&str]) -> Notice {
+        let file_url = "https://exports.example.com/{link}".to_owned();
+        Notice::Mail { to: to.iter().map(|to| (*to).to_owned()).collect(), file_url }
+    }
+
+    fn failed(notices: Vec<Notice>) -> Export {
+        let now = testing::noon();
+        let mut export = testing::export("acme", now);
+        export.spec.notices = notices;
+        export.start(&Incarnation::random(), now, TimeDelta::seconds(15)).expect("it is queued");
+        export.finish(Outcome::Failed(Failure::new("x", "y")), now);
+        export
+    }
+
+    #[test]
+    fn each_address_has_a_message_of_its_own() {
+        let now = testing::noon();
+        let export = failed(vec![mail(&["a@x.org", "b@x.org"]), mail(&["c@x.org"])]);
+        let messages = of_end(&export, now);
+        let to: Vec<_> = messages.iter().map(|message| message.kind.to()).collect();
+        assert_eq!(to, ["a@x.org", "b@x.org", "c@x.org"]);
+        assert!(messages.iter().all(|m| m.due_at == now && m.state == MessageState::Waiting));
+        assert_ne!(messages[0].id, messages[1].id);
+        let mut cancelled = export;
+        cancelled.state = State::Cancelled;
+        assert!(of_end(&cancelled, now).is_empty());
+    }
+
+    #[test]
+    fn pauses_double_up_to_an_hour_and_end_after_a_day() {
+        let created = testing::noon();
+        let mut message = of_end(&failed(vec![mail(&["a@x.org"])]), created).remove(0);
+        let (mut now, mut pauses) = (created, Vec::new());
+        loop {
+            message.attempts += 1;
+            let Some(next) = Retries::default().next_due(&message, now) else { break };
+            pauses.push((next - now).num_seconds());
+            now = next;
+        }
+        assert_eq!(pauses[..9], [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        let tried = (now - created).num_hours();
+        assert!((22..=24).contains(&tried), "tried for {tried} hours");
+        assert_eq!(pauses.len(), 29);
+        message.attempts = limits::NOTICE_ATTEMPTS_MAX;
+        assert_eq!(Retries::default().next_due(&message, created), None);
+    }
+
+    #[test]
+    fn addresses_are_plain_or_refused() {
+        let longest = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(63));
+        let good = [
+            "name@example.com",
+            "first.last+tag@sub.example.co.uk",
+            "o'brien@example.com",
+            "a@localhost",
+            "x@xn--bcher-kva.example",
+            &longest,
+        ];
+        for address in good {
+            assert!(check_address("to", address).is_ok(), "{address}");
+        }
+        let local = format!("{}@example.com", "a".repeat(65));
+        let label = format!("a@{}.com", "b".repeat(64));
+        let whole = format!("a@{}example.com", "b.".repeat(122));
+        let cases = [
+            ("", "no @"),
+            ("name", "no @"),
+            ("@example.com", "before its @"),
+            ("name@", "domain name"),
+            ("a..b@example.com", "before its @"),
+            (".a@example.com", "before its @"),
+            ("\"a b\"@example.com", "blank"),
+            ("\"ab\"@example.com", "before its @"),
+            ("a@b@example.com", "before its @"),
+            ("Name <name@example.com>", "blank"),
+            ("<name@example.com>", "before its @"),
+            ("a,b@example.com", "before its @"),
+            ("name@example.com\r\nBcc: x@example.com", "control character"),
+            ("na\0me@example.com", "control character"),
+            ("name@exam ple.com", "blank"),
+            ("name@-example.com", "domain name"),
+            ("name@example..com", "domain name"),
+            ("name@[127.0.0.1]", "domain name"),
+            ("n\u{e4}me@example.com", "ASCII"),
+            ("name@b\u{fc}cher.example", "punycode"),
+            (&local, "before its @"),
+            (&label, "domain name"),
+            (&whole, "too long"),
+        ];
+        for (address, part) in cases {
+            let error = check_address("to", address).expect_err(address);
+            assert!(error.public().contains(part), "{address}: {error}");
+            assert_eq!(error.kind(), &ErrorKind::Invalid { field: "to".into() });
+        }
+    }
+
+    #[test]
+    fn a_spec_is_checked_as_a_whole() {
+        let mut spec = testing::export("acme", testing::noon()).spec;
+        assert!(check(&spec, false).is_ok(), "nobody is told");
+        spec.notices = vec![mail(&["a@x.org"])];
+        assert!(check(&spec, true).is_ok());
+        assert_eq!(check(&spec, false).expect_err("off").kind(), &ErrorKind::Unsupported);
+        let many: Vec<String> = (0..101).map(|n| format!("n{n}@x.org")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        spec.notices = vec![mail(&many)];
+        assert!(check(&spec, true).expect_err("too many").public().contains("at most 100"));
+        spec.notices = vec![mail(&many[..100])];
+        assert!(check(&spec, true).is_ok());
+        for url in
+            ["/files/{link}", "https://x.org/file", "https://x.org/{link}\n", "ftp://x/{link}"]
+        {
+            let to = vec!["a@x.org".to_owned()];
+            spec.notices = vec![Notice::Mail { to, file_url: url.to_owned() }];
+            assert!(check(&spec, true).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        assert_eq!(short_error("550 no\r\nsuch user"), "550 no  such user");
+        assert_eq!(short_error(&"x".repeat(5_000)).len(), limits::NOTICE_ERROR_CHARS_MAX);
+    }
+}
