@@ -1,4 +1,5 @@
-//! Where artifacts go: the bytes of finished files, on a local disk or in an object store.
+//! Where artifacts go: the bytes of finished files, on a local disk or in an object store. And how
+//! people are told of them: [`mail`].
 //!
 //! Both stores hash every byte while it is written (SHA-256 of the whole, CRC-32 of each block)
 //! and compare while it is read, before a block leaves. An object appears under its key whole and
@@ -10,6 +11,7 @@ mod digest;
 mod error;
 mod key;
 pub mod local;
+pub mod mail;
 pub mod object;
 mod verify;
 
