@@ -50,4 +50,5 @@ pub struct Setting {
 }
 
 /// Every dialect there is.
-pub const ALL: &[&dyn Dialect] = &[&native::Native, &zuora::export::ZuoraExport, &userpilot::Userpilot];
+pub const ALL: &[&dyn Dialect] =
+    &[&native::Native, &zuora::export::ZuoraExport, &userpilot::Userpilot];

@@ -97,7 +97,8 @@ impl Trouble {
 
     /// Another job is running; nobody knows which any more when it ended just now.
     pub fn in_progress(job: Option<String>) -> Self {
-        let text = "an export job of this app token is in progress; start another when it has ended";
+        let text =
+            "an export job of this app token is in progress; start another when it has ended";
         let mut trouble = Self::new(StatusCode::CONFLICT, "export_in_progress", text);
         if let Some(job) = job {
             trouble.item.details = format!("job_id: {job}");
@@ -155,9 +156,7 @@ impl From<Error> for Trouble {
             ErrorKind::Conflict | ErrorKind::KeyReused => {
                 Self::new(StatusCode::CONFLICT, "conflict", message)
             }
-            ErrorKind::TooLarge => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-            }
+            ErrorKind::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message),
             ErrorKind::Unavailable => {
                 tracing::warn!(error = error.chain(), "a part of the service is away");
                 let status = StatusCode::SERVICE_UNAVAILABLE;

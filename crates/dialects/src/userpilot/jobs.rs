@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,9 +19,7 @@ use super::auth::Caller;
 use super::error::{Errors, Trouble};
 use super::model::Model;
 use super::request::{ExportRequest, compare};
-use super::response::{
-    Echo, Job, JobListItem, JobStarted, PresignedUrl, export_id, job_id,
-};
+use super::response::{Echo, Job, JobListItem, JobStarted, PresignedUrl, export_id, job_id};
 use super::{App, ID, PREFIX, links};
 use crate::kit::{body, json};
 
@@ -75,7 +74,7 @@ pub async fn start(
 pub async fn show(
     Caller(who): Caller,
     State(app): State<App>,
-    names: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    names: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Trouble> {
     let unknown = || Trouble::not_found("there is no such export job, or its time is over");
     let id = names.ok().and_then(|Path(job)| export_id(&job)).ok_or_else(unknown)?;

@@ -1,6 +1,7 @@
 //! The links to finished files: whoever has one may follow it, without a key, for as long as the
 //! file is kept. Scripts and mails depend on that (public sync scripts send no header with them).
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -21,10 +22,12 @@ pub fn path(token: &str, file_name: &str) -> String {
 /// Sends the file behind a link.
 pub async fn follow(
     State(app): State<App>,
-    Path(names): Path<Vec<(String, String)>>,
+    names: Result<Path<Vec<(String, String)>>, PathRejection>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
+    // A name that is not UTF-8 opens nothing.
+    let names = names.map(|Path(names)| names).unwrap_or_default();
     let token = names.first().map_or("", |(_, token)| token);
     let mut response = match answer(&app, token, &method, &headers).await {
         Ok(response) => response,

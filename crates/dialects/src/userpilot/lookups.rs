@@ -75,8 +75,7 @@ const fn member(name: &'static str, otherwise: Otherwise) -> Member {
     Member { name, field: name, otherwise }
 }
 
-const TITLED: &[Member] =
-    &[member("id", Otherwise::Null), member("title", Otherwise::Text(""))];
+const TITLED: &[Member] = &[member("id", Otherwise::Null), member("title", Otherwise::Text(""))];
 
 const NAMED: &[Member] = &[
     Member { name: "display_name", field: "title", otherwise: Otherwise::Text("") },
@@ -280,10 +279,8 @@ impl Rows<'_> {
     /// How many rows there are in all.
     async fn count(&self) -> Result<u64, Trouble> {
         let expr = Expr::Aggregate { function: Aggregate::Count, distinct: false, of: None };
-        let select = Select {
-            columns: vec![plain("count", expr)],
-            ..Select::of(&self.object.name)
-        };
+        let select =
+            Select { columns: vec![plain("count", expr)], ..Select::of(&self.object.name) };
         let query = Query::Select(Box::new(select));
         let found = self.app.exports.read_rows(self.who, &query, 1).await?;
         let count = found.rows.first().and_then(|row| row.first());

@@ -82,9 +82,7 @@ fn moment(field: &str, text: &str, end: bool) -> Result<DateTime<Utc>, Trouble> 
     let shown: String = text.chars().take(40).filter(|c| !c.is_control()).collect();
     Err(Trouble::wrong(
         field,
-        format!(
-            "{field} is no date: write 2026-01-31, or 2026-01-31T12:00:00Z, not \"{shown}\""
-        ),
+        format!("{field} is no date: write 2026-01-31, or 2026-01-31T12:00:00Z, not \"{shown}\""),
     ))
 }
 

@@ -30,7 +30,14 @@ const EXCLUSIONS_BYTES_MAX: usize = 4_096;
 
 /// The members of a request that Userpilot documents.
 const MEMBERS: [&str; 9] = [
-    "from", "to", "emails", "event_type", "user_id", "company_id", "segment_id", "format",
+    "from",
+    "to",
+    "emails",
+    "event_type",
+    "user_id",
+    "company_id",
+    "segment_id",
+    "format",
     "exclusions",
 ];
 

@@ -198,3 +198,81 @@ impl DayColumn<'_> {
         (0..self.column.len()).take_while(|row| self.of(*row) == day).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Date32Array, Int32Array, TimestampMicrosecondArray};
+    use futures::stream;
+
+    use super::*;
+
+    const DAY: i64 = 86_400_000_000;
+
+    fn rows(column: ArrayRef) -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable([("at", column, true)]).expect("one column")
+    }
+
+    fn moments(values: &[Option<i64>]) -> RecordBatch {
+        rows(Arc::new(TimestampMicrosecondArray::from(values.to_vec()).with_timezone("UTC")))
+    }
+
+    /// The names of the parts, each with the rows of its batches.
+    async fn parts(batches: Vec<RecordBatch>, split: Option<Split>) -> Result<String> {
+        let batches = stream::iter(batches.into_iter().map(Ok)).boxed();
+        let mut reader = PartReader::of(batches, split).await?;
+        let mut found = Vec::new();
+        loop {
+            let name = reader.name().unwrap_or_else(|| "-".to_owned());
+            let mut counts = Vec::new();
+            while let Some(batch) = reader.next().await? {
+                counts.push(batch.num_rows().to_string());
+            }
+            found.push(format!("{name}: {}", counts.join("+")));
+            if !reader.another().await? {
+                return Ok(found.join(", "));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn results_are_cut_where_a_part_ends() -> Result<()> {
+        let numbers = |count: i32| rows(Arc::new(Int32Array::from_iter_values(0..count)));
+        let days = |days: &[i32]| rows(Arc::new(Date32Array::from(days.to_vec())));
+        let (by_rows, by_day) = (Some(Split::Rows(100)), Some(Split::Day(0)));
+        let cases = [
+            (vec![], None, "-: "),
+            (vec![numbers(3), numbers(0), numbers(4)], None, "-: 3+4"),
+            (vec![], by_rows, "1: "),
+            (vec![numbers(0)], by_rows, "1: "),
+            (vec![numbers(100)], by_rows, "1: 100"),
+            (vec![numbers(99), numbers(2)], by_rows, "1: 99+1, 2: 1"),
+            (vec![numbers(250), numbers(50)], by_rows, "1: 100, 2: 100, 3: 50+50"),
+            (vec![], by_day, "-: "),
+            (
+                vec![days(&[0, 0, 1, 3]), days(&[3])],
+                by_day,
+                "1970-01-01: 2, 1970-01-02: 1, 1970-01-04: 1+1",
+            ),
+            (
+                vec![moments(&[Some(-1), Some(0), Some(DAY - 1)]), moments(&[Some(DAY), None])],
+                by_day,
+                "1969-12-31: 1, 1970-01-01: 2, 1970-01-02: 1, undated: 1",
+            ),
+        ];
+        for (batches, split, expected) in cases {
+            assert_eq!(parts(batches, split).await?, expected);
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn days_that_come_back_and_columns_without_days_are_refused() {
+        let day = Some(Split::Day(0));
+        let unordered = vec![moments(&[Some(DAY)]), moments(&[Some(0)])];
+        assert!(parts(unordered, day).await.is_err());
+        assert!(parts(vec![rows(Arc::new(Int32Array::from(vec![1])))], day).await.is_err());
+        assert!(parts(vec![moments(&[Some(0)])], Some(Split::Day(7))).await.is_err());
+    }
+}

@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 use futures::StreamExt;
-use outhaul_exports::limits::{PREVIEW_BYTES_MAX, PREVIEW_ROWS_MAX};
+use outhaul_exports::limits::{PREVIEW_BYTES_MAX, READ_ROWS_MAX};
 use outhaul_exports::manifest::ColumnNote;
 use outhaul_exports::ports::{Preview, RunLimits};
 use outhaul_exports::principal::TenantScope;
@@ -37,7 +37,7 @@ pub(super) async fn preview(
     query: Query,
     rows: u64,
 ) -> Result<Preview> {
-    let rows = rows.min(PREVIEW_ROWS_MAX);
+    let rows = rows.min(READ_ROWS_MAX);
     let query = shortened(query, rows);
     let snapshot = parts.engine.begin(scope, limits).await?;
     let columns = snapshot.check(&query).await?;

@@ -104,7 +104,6 @@ impl Run {
                     bytes_written: figures[1],
                     rows_estimated: Some(figures[2]),
                     ..Progress::default()
-                    part: None,
                 };
                 world.report(&running(), progress).await;
             }

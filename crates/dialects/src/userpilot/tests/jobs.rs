@@ -29,14 +29,19 @@ async fn a_job_lives_from_pending_to_gone() {
     assert_eq!(answer["links"], link.as_str());
     assert_eq!(started.header("location"), link);
     assert_eq!(answer["id"], answer["job_id"]);
-    assert_eq!((&answer["status"], &answer["environment_name"]), (&json!("pending"), &json!("production")));
+    assert_eq!(
+        (&answer["status"], &answer["environment_name"]),
+        (&json!("pending"), &json!("production"))
+    );
     assert!(answer["environment_app_token"].as_str().is_some_and(|token| token.starts_with("NX-")));
 
     // Only one at a time, and the answer says which.
     let refused = server.send("POST", PREFIX, "acme-exporter", "{}").await;
     assert_eq!((refused.status, refused.error().0.as_str()), (409, "export_in_progress"));
     assert_eq!(refused.json()["errors"][0]["job_id"], job.as_str());
-    assert!(refused.json()["errors"][0]["details"].as_str().is_some_and(|text| text.contains(&job)));
+    assert!(
+        refused.json()["errors"][0]["details"].as_str().is_some_and(|text| text.contains(&job))
+    );
     assert!(!refused.header("retry-after").is_empty());
     // Another tenant has a place of its own.
     assert_eq!(server.send("POST", PREFIX, "globex-exporter", "{}").await.status, 201);
@@ -58,14 +63,20 @@ async fn a_job_lives_from_pending_to_gone() {
     assert_eq!((&running["current_chunk"], &running["rows"]), (&json!("2026-01-02"), &json!(7)));
 
     server.world.clock.advance(TimeDelta::seconds(65));
-    server.world.complete(&export, &[("events.ndjson.gz", "application/gzip", b"\x1f\x8bx\n")]).await;
+    server
+        .world
+        .complete(&export, &[("events.ndjson.gz", "application/gzip", b"\x1f\x8bx\n")])
+        .await;
     let done = server.job(&job).await;
     assert_eq!((&done["status"], &done["progress"]), (&json!("completed"), &json!("100")));
     assert_eq!(done["completed_chunks"], done["all_chunks"]);
     let file = &done["presigned_urls"][0];
     let url = file["url"].as_str().expect("it has an address");
     let name = file["filename"].as_str().expect("it has a name");
-    assert!(name.starts_with(&job) && name.ends_with(".ndjson.gz") && url.ends_with(name), "{file}");
+    assert!(
+        name.starts_with(&job) && name.ends_with(".ndjson.gz") && url.ends_with(name),
+        "{file}"
+    );
     assert_eq!(server.job(&job).await["presigned_urls"], done["presigned_urls"], "links stay");
     let listed = server.send("GET", &format!("{PREFIX}/jobs"), "acme-reader", "").await.json();
     assert_eq!(listed[0]["elapsed_time"], "00:01:05");
@@ -114,7 +125,15 @@ async fn members_become_one_query() {
     let labels: Vec<_> = select.columns.iter().map(|column| column.label.as_str()).collect();
     assert_eq!(
         labels,
-        ["app_token", "event_type", "event_name", "user_id", "company_id", "inserted_at", "internal_event_id"]
+        [
+            "app_token",
+            "event_type",
+            "event_name",
+            "user_id",
+            "company_id",
+            "inserted_at",
+            "internal_event_id"
+        ]
     );
     assert_eq!(export.spec.split, Some(Split::Day(5)));
     assert_eq!((export.spec.packing, export.spec.format.id.as_str()), (Packing::None, "parquet"));
@@ -122,7 +141,15 @@ async fn members_become_one_query() {
     let Some(Condition::And(terms)) = select.filter else { panic!("no conditions") };
     let text = serde_json::to_value(&terms).expect("it is JSON").to_string();
     assert_eq!(terms.len(), 6, "{text}");
-    for part in ["2026-01-01T00:00:00Z", "2026-01-31T10:00:00Z", r#"[{"text":"track"},{"text":"page_view"}]"#, "u1", "c1", "SegmentMembers", r#"{"text":"101"}"#] {
+    for part in [
+        "2026-01-01T00:00:00Z",
+        "2026-01-31T10:00:00Z",
+        r#"[{"text":"track"},{"text":"page_view"}]"#,
+        "u1",
+        "c1",
+        "SegmentMembers",
+        r#"{"text":"101"}"#,
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }

@@ -44,7 +44,10 @@ async fn rows_of_the_data_are_items() {
 async fn what_is_not_there_is_empty_or_unknown() {
     let server = Server::new().await;
     let properties = look_up(&server, "events_properties").await.json();
-    assert_eq!((&properties["data"], &properties["metadata"]["total_count"]), (&json!([]), &json!(0)));
+    assert_eq!(
+        (&properties["data"], &properties["metadata"]["total_count"]),
+        (&json!([]), &json!(0))
+    );
     assert_eq!(look_up(&server, "user-properties").await.status, 404);
     let wrong = look_up(&server, "segments?after_cursor=%21").await;
     assert_eq!((wrong.status, wrong.error().1.as_str()), (422, "after_cursor"));
