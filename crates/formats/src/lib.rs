@@ -10,12 +10,15 @@
 //! pieces in row order and makes the file of them. A new format is a folder with both, and one
 //! line in `ALL`.
 
+pub mod avro;
 pub mod cells;
 pub mod csv;
 pub mod error;
 pub mod html;
+pub mod ndjson;
 pub mod options;
 pub mod pack;
+pub mod parquet;
 pub mod pipeline;
 pub mod report;
 pub mod seal;
@@ -37,7 +40,8 @@ pub use pipeline::{Entry, Pipeline, PipelineOptions};
 pub use report::{EntryReport, Report, Warning, WarningKind, Warnings};
 
 /// Every format, in the order in which they are listed to people.
-pub const ALL: &[&dyn Format] = &[&csv::Csv, &html::Html, &xlsx::Xlsx];
+pub const ALL: &[&dyn Format] =
+    &[&csv::Csv, &html::Html, &xlsx::Xlsx, &ndjson::Ndjson, &avro::Avro, &parquet::Parquet];
 
 /// The format with this id. Case does not matter.
 ///
@@ -147,6 +151,36 @@ pub trait Encoder: Send + Sync {
         None
     }
 
+    /// Rows of a chunk, for formats that write many rows as one unit: every chunk but the last has
+    /// so many, unless their values are large. Others get chunks of a size that is worth its
+    /// queueing, whatever the batches were.
+    fn chunk_rows(&self) -> Option<usize> {
+        None
+    }
+
+    /// Into how many parts a chunk is divided that threads encode apart from one another.
+    fn parts(&self) -> usize {
+        1
+    }
+
+    /// Encodes one part of a chunk, by its number from 0. The assembler is given the parts of a
+    /// chunk in order.
+    ///
+    /// # Errors
+    /// What `encode` says.
+    fn encode_part(
+        &self,
+        chunk: &Chunk,
+        part: usize,
+        scratch: &mut Scratch,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Piece> {
+        match part {
+            0 => self.encode(chunk, scratch, stop),
+            _ => Err(Error::Usage("a chunk of one part was asked for another")),
+        }
+    }
+
     /// True when pieces are the file's own bytes, so that a packing may compress them on the
     /// encoding threads before they are put in order.
     fn verbatim(&self) -> bool {
@@ -215,7 +249,10 @@ mod tests {
         assert_eq!(format("CSV").unwrap().id(), "csv");
         assert_eq!(format("Xlsx").unwrap().extension(), "xlsx");
         let error = format("xls").err().unwrap().to_string();
-        assert_eq!(error, "unknown format \"xls\": use one of csv, html, xlsx");
+        assert_eq!(
+            error,
+            "unknown format \"xls\": use one of csv, html, xlsx, ndjson, avro, parquet"
+        );
     }
 
     #[test]

@@ -4,8 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::avro::AvroOptions;
 use crate::csv::CsvOptions;
 use crate::html::HtmlOptions;
+use crate::ndjson::NdjsonOptions;
+use crate::parquet::ParquetOptions;
 use crate::xlsx::XlsxOptions;
 
 /// All options of an output file. Serialised form: unknown keys are refused, missing ones take
@@ -21,6 +24,12 @@ pub struct FormatOptions {
     pub html: HtmlOptions,
     /// Only read by xlsx.
     pub xlsx: XlsxOptions,
+    /// Only read by parquet.
+    pub parquet: ParquetOptions,
+    /// Only read by ndjson.
+    pub ndjson: NdjsonOptions,
+    /// Only read by avro.
+    pub avro: AvroOptions,
 }
 
 /// The rules by which a value becomes text.

@@ -1,11 +1,12 @@
 //! The road from batches to a packed file, on all cores and with the order of the rows kept.
 //!
 //! `push` cuts batches into chunks and queues each twice: for whichever encoding thread is free,
-//! and, in row order, for the one writing thread, which waits for the chunk's piece and appends it.
-//! Both queues are short, so that a slow sink holds back the pushes and memory stays at a few
-//! chunks per thread. The first fault stops all threads and is what every later call answers; a
+//! and, in row order, for the one writing thread, which waits for the chunk's pieces and appends them.
+//! Both queues are short, and the chunks between them have a budget of bytes, so that a slow sink
+//! holds back the pushes and memory does not grow with the threads. The first fault stops all threads and is what every later call answers; a
 //! panic is a fault like any other. Where rows come from and where bytes go is not known here.
 
+mod budget;
 mod chunks;
 mod threads;
 
@@ -23,8 +24,8 @@ use crate::pack::{EntryName, Level, Packing};
 use crate::report::Report;
 use crate::seal::Sealing;
 use crate::{Assembler, Chunk, Encoder, Format, FormatOptions, Piece};
-use chunks::Chunker;
-use threads::Shared;
+use chunks::{Chunker, Weighed};
+use threads::{Jobs, Shared};
 
 /// Most encoding threads; more than this only wait for the writing thread.
 const THREADS_MAX: usize = 64;
@@ -91,20 +92,26 @@ impl Progress {
     }
 }
 
-/// Work for an encoding thread.
+/// Rows of a chunk with sealed columns, at most: each of their values becomes a message of some
+/// hundred bytes, and takes its time.
+const SEALED_ROWS_MAX: usize = 16_384;
+
+/// Work for the encoding threads: a chunk, whose parts they share.
 struct Job {
     chunk: Chunk,
     encoder: Arc<dyn Encoder>,
     sealing: Option<Arc<Sealing>>,
-    /// Compress the piece at this level, because a packing wants it so.
+    /// Compress the pieces at this level, because a packing wants it so.
     deflate: Option<Level>,
-    reply: SyncSender<Result<Piece>>,
+    /// Where each part's piece goes.
+    replies: Vec<SyncSender<Result<Piece>>>,
 }
 
 /// Work for the writing thread, in file order.
 enum Step {
     Begin(EntryName, Box<dyn Assembler>),
-    Piece(Receiver<Result<Piece>>),
+    /// The pieces of a chunk, and what it weighs in the budget.
+    Chunk(Vec<Receiver<Result<Piece>>>, usize),
     End,
 }
 
@@ -120,7 +127,7 @@ struct Open {
 pub struct Pipeline {
     options: PipelineOptions,
     shared: Arc<Shared>,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<Arc<Job>>>,
     steps: Option<SyncSender<Step>>,
     encoding: Vec<JoinHandle<()>>,
     writing: Option<JoinHandle<Option<Report>>>,
@@ -140,7 +147,7 @@ impl Pipeline {
         let threads = options.threads.min(THREADS_MAX);
         let shared = Arc::new(Shared::new(options.cancel.clone(), threads, options.level));
         // One chunk in each thread's hands, one waiting for each, and the writer's own.
-        let (jobs, taken) = sync_channel::<Job>(threads);
+        let (jobs, taken) = sync_channel::<Arc<Job>>(threads);
         let (steps, ordered) = sync_channel::<Step>(threads * 2);
         let mut pipeline = Self {
             shared: shared.clone(),
@@ -152,7 +159,7 @@ impl Pipeline {
             entries: 0,
             options,
         };
-        let taken = Arc::new(std::sync::Mutex::new(taken));
+        let taken = Arc::new(std::sync::Mutex::new(Jobs::new(taken)));
         for at in 0..threads {
             let (shared, taken) = (shared.clone(), taken.clone());
             let thread = Builder::new()
@@ -191,9 +198,13 @@ impl Pipeline {
             self.options.format.encoder(&schema, &self.options.options)?.into();
         self.step(Step::Begin(entry.name.clone(), encoder.assembler()))?;
         self.entries += 1;
+        let chunk_rows = encoder.chunk_rows().map(|rows| match entry.sealing {
+            Some(_) => rows.min(SEALED_ROWS_MAX),
+            None => rows,
+        });
         self.open = Some(Open {
             sealing: entry.sealing.clone().map(Arc::new),
-            chunker: Chunker::new(encoder.section_rows()),
+            chunker: Chunker::new(encoder.section_rows(), chunk_rows),
             encoder,
             entry,
         });
@@ -217,7 +228,7 @@ impl Pipeline {
             return Err(Error::Usage("a batch has other columns than its file"));
         }
         let chunks = open.chunker.push(batch);
-        chunks.into_iter().try_for_each(|chunk| self.queue(chunk))
+        chunks.into_iter().try_for_each(|weighed| self.queue(weighed))
     }
 
     /// Ends the last file and the packing, and waits until everything is in the sink.
@@ -237,29 +248,34 @@ impl Pipeline {
 
     fn end_entry(&mut self) -> Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        if let Some(chunk) = open.chunker.rest() {
-            self.queue(chunk)?;
+        if let Some(weighed) = open.chunker.rest() {
+            self.queue(weighed)?;
         }
         self.open = None;
         self.step(Step::End)
     }
 
-    fn queue(&self, chunk: Chunk) -> Result<()> {
+    fn queue(&self, weighed: Weighed) -> Result<()> {
         let open = self.open.as_ref().ok_or(Error::Usage("no file is open"))?;
         let packs = self.options.packing != Packing::None && open.encoder.verbatim();
-        let (reply, piece) = sync_channel(1);
+        // Values are sealed once for the whole chunk.
+        let parts = if open.sealing.is_some() { 1 } else { open.encoder.parts() };
+        let (replies, pieces) = (0..parts).map(|_| sync_channel(1)).unzip();
         let job = Job {
-            chunk,
+            chunk: weighed.chunk,
             encoder: open.encoder.clone(),
             sealing: open.sealing.clone(),
             deflate: packs.then_some(self.options.level),
-            reply,
+            replies,
         };
+        if !self.shared.budget.take(weighed.bytes, || self.shared.is_stopped()) {
+            return Err(self.fault());
+        }
         // First the place in the order, then the work: the other way round a full order queue
         // would let pieces pile up.
-        self.step(Step::Piece(piece))?;
+        self.step(Step::Chunk(pieces, weighed.bytes))?;
         let jobs = self.jobs.as_ref().ok_or(Error::Usage("the pipeline is finished"))?;
-        jobs.send(job).map_err(|_| self.fault())
+        jobs.send(Arc::new(job)).map_err(|_| self.fault())
     }
 
     fn step(&self, step: Step) -> Result<()> {

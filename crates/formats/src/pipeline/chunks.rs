@@ -1,7 +1,7 @@
 //! Batches to chunks: small batches are joined, so that a thread's work is worth its queueing, and
 //! large ones cut, so that the memory of a chunk is bounded, by rows and by an estimate of the
-//! bytes that its texts will take. The cuts depend only on the rows, so that any number of threads
-//! gives the same file.
+//! bytes that its texts will take. A format may want chunks of a size of its own, up to a bound of
+//! bytes. The cuts depend only on the rows, so that any number of threads gives the same file.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -12,6 +12,9 @@ use crate::Chunk;
 /// A chunk is complete from here on.
 const ROWS_WANTED: usize = 8_192;
 const BYTES_WANTED: usize = 1 << 20;
+
+/// A chunk whose rows the format counts is complete from here on, whatever it counts.
+const BYTES_WANTED_COUNTED: usize = 32 << 20;
 
 /// A batch above this is cut.
 const ROWS_MAX: usize = 16_384;
@@ -24,26 +27,36 @@ const CELL_BYTES: usize = 12;
 #[derive(Debug)]
 pub(super) struct Chunker {
     section_rows: Option<u64>,
+    /// Exact rows of a chunk; `None` joins and cuts by the sizes above.
+    chunk_rows: Option<usize>,
     next_row: u64,
     waiting: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
 }
 
+/// A chunk with about how many bytes it takes.
+#[derive(Debug)]
+pub(super) struct Weighed {
+    pub(super) chunk: Chunk,
+    pub(super) bytes: usize,
+}
+
 impl Chunker {
-    pub(super) fn new(section_rows: Option<u64>) -> Self {
-        Self { section_rows, next_row: 0, waiting: Vec::new(), rows: 0, bytes: 0 }
+    pub(super) fn new(section_rows: Option<u64>, chunk_rows: Option<usize>) -> Self {
+        let chunk_rows = chunk_rows.map(|rows| rows.max(1));
+        Self { section_rows, chunk_rows, next_row: 0, waiting: Vec::new(), rows: 0, bytes: 0 }
     }
 
     /// Adds a batch. Answers the chunks that are complete by it.
-    pub(super) fn push(&mut self, batch: RecordBatch) -> Vec<Chunk> {
+    pub(super) fn push(&mut self, batch: RecordBatch) -> Vec<Weighed> {
         let mut complete = Vec::new();
         self.cut(batch, &mut complete);
         complete
     }
 
     /// What is left at the end of the file.
-    pub(super) fn rest(&mut self) -> Option<Chunk> {
+    pub(super) fn rest(&mut self) -> Option<Weighed> {
         if self.rows == 0 {
             return None;
         }
@@ -53,19 +66,33 @@ impl Chunker {
             first_row: self.next_row,
         };
         self.next_row += chunk.rows;
-        (self.rows, self.bytes) = (0, 0);
-        Some(chunk)
+        self.rows = 0;
+        Some(Weighed { chunk, bytes: std::mem::take(&mut self.bytes) })
     }
 
-    fn cut(&mut self, batch: RecordBatch, complete: &mut Vec<Chunk>) {
+    /// Rows that still go into the chunk, at most.
+    fn room(&self) -> u64 {
+        let section = self
+            .section_rows
+            .map_or(u64::MAX, |section| section - (self.next_row + self.rows as u64) % section);
+        // There is always room for one: a full chunk does not stay here.
+        section.min(self.chunk_rows.map_or(u64::MAX, |rows| (rows - self.rows) as u64))
+    }
+
+    fn is_complete(&self) -> bool {
+        match self.chunk_rows {
+            Some(_) => self.bytes >= BYTES_WANTED_COUNTED,
+            None => self.rows >= ROWS_WANTED || self.bytes >= BYTES_WANTED,
+        }
+    }
+
+    fn cut(&mut self, batch: RecordBatch, complete: &mut Vec<Weighed>) {
         let rows = batch.num_rows();
         if rows == 0 {
             return;
         }
         let bytes = batch_bytes(&batch);
-        let room = self
-            .section_rows
-            .map_or(u64::MAX, |section| section - (self.next_row + self.rows as u64) % section);
+        let room = self.room();
         let half = if rows as u64 > room {
             room as usize
         } else if rows > ROWS_MAX || (bytes > BYTES_MAX && rows > 1) {
@@ -80,7 +107,7 @@ impl Chunker {
         self.rows += rows;
         self.bytes += bytes;
         self.waiting.push(batch);
-        if self.rows >= ROWS_WANTED || self.bytes >= BYTES_WANTED || rows as u64 == room {
+        if self.is_complete() || rows as u64 == room {
             complete.extend(self.rest());
         }
     }
@@ -160,8 +187,8 @@ mod tests {
         RecordBatch::try_from_iter([("n", array)]).unwrap()
     }
 
-    fn all_rows(chunks: &[Chunk]) -> Vec<i32> {
-        let batches = chunks.iter().flat_map(|chunk| &chunk.batches);
+    fn all_rows(chunks: &[Weighed]) -> Vec<i32> {
+        let batches = chunks.iter().flat_map(|weighed| &weighed.chunk.batches);
         batches
             .flat_map(|batch| {
                 batch.column(0).as_primitive::<arrow_array::types::Int32Type>().values().to_vec()
@@ -171,7 +198,7 @@ mod tests {
 
     #[test]
     fn small_batches_are_joined_and_large_ones_cut() {
-        let mut chunker = Chunker::new(None);
+        let mut chunker = Chunker::new(None, None);
         let (mut chunks, mut from) = (Vec::new(), 0);
         for rows in [1, 0, 5_000, 4_000, 100_000, 3, 16_385, 7] {
             chunks.extend(chunker.push(numbers(from, rows)));
@@ -180,12 +207,12 @@ mod tests {
         chunks.extend(chunker.rest());
         assert_eq!(all_rows(&chunks), (0..from).collect::<Vec<_>>());
         let mut next_row = 0;
-        for chunk in &chunks {
+        for Weighed { chunk, .. } in &chunks {
             assert_eq!(chunk.first_row, next_row);
             assert!(chunk.rows <= (ROWS_MAX + ROWS_WANTED) as u64);
             next_row += chunk.rows;
         }
-        assert_eq!(chunks[0].rows, 9_001);
+        assert_eq!(chunks[0].chunk.rows, 9_001);
     }
 
     #[test]
@@ -193,22 +220,49 @@ mod tests {
         let text = "x".repeat(1 << 20);
         let array: ArrayRef = Arc::new(StringArray::from_iter_values((0..64).map(|_| &text)));
         let batch = RecordBatch::try_from_iter([("t", array)]).unwrap();
-        let mut chunker = Chunker::new(None);
+        let mut chunker = Chunker::new(None, None);
         let chunks = chunker.push(batch);
-        assert_eq!(chunks.iter().map(|chunk| chunk.rows).sum::<u64>(), 64);
-        assert!(chunks.iter().all(|chunk| chunk.rows <= 4));
+        assert_eq!(chunks.iter().map(|weighed| weighed.chunk.rows).sum::<u64>(), 64);
+        assert!(chunks.iter().all(|weighed| weighed.chunk.rows <= 4));
     }
 
     #[test]
     fn no_chunk_crosses_a_section() {
-        let mut chunker = Chunker::new(Some(1_000));
+        let mut chunker = Chunker::new(Some(1_000), None);
         let mut chunks = chunker.push(numbers(0, 300));
         chunks.extend(chunker.push(numbers(300, 5_200)));
         chunks.extend(chunker.rest());
         assert_eq!(all_rows(&chunks), (0..5_500).collect::<Vec<_>>());
-        for chunk in &chunks {
+        for Weighed { chunk, .. } in &chunks {
             assert_eq!(chunk.first_row / 1_000, (chunk.first_row + chunk.rows - 1) / 1_000);
         }
         assert_eq!(chunks.len(), 6);
+    }
+
+    #[test]
+    fn a_format_that_counts_rows_gets_just_so_many() {
+        let mut chunker = Chunker::new(None, Some(20_000));
+        let mut chunks = chunker.push(numbers(0, 300));
+        chunks.extend(chunker.push(numbers(300, 50_000)));
+        chunks.extend(chunker.push(numbers(50_300, 9_700)));
+        chunks.extend(chunker.push(numbers(60_000, 1)));
+        chunks.extend(chunker.rest());
+        assert_eq!(all_rows(&chunks), (0..60_001).collect::<Vec<_>>());
+        let rows: Vec<_> = chunks.iter().map(|weighed| weighed.chunk.rows).collect();
+        assert_eq!(rows, [20_000, 20_000, 20_000, 1]);
+    }
+
+    #[test]
+    fn wide_texts_end_a_chunk_before_its_rows_are_counted() {
+        let text = "x".repeat(1 << 20);
+        let array: ArrayRef = Arc::new(StringArray::from_iter_values((0..100).map(|_| &text)));
+        let batch = RecordBatch::try_from_iter([("t", array)]).unwrap();
+        let mut chunker = Chunker::new(None, Some(100_000));
+        let mut chunks = chunker.push(batch);
+        chunks.extend(chunker.rest());
+        assert_eq!(chunks.iter().map(|weighed| weighed.chunk.rows).sum::<u64>(), 100);
+        assert!(chunks.len() > 2);
+        let limit = BYTES_WANTED_COUNTED + BYTES_MAX;
+        assert!(chunks.iter().all(|weighed| weighed.bytes <= limit));
     }
 }

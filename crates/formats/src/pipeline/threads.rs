@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::budget::Budget;
 use super::{Job, PipelineOptions, Progress, Step};
 use crate::cells::Buf;
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     fault: Mutex<Option<Error>>,
     spares: Mutex<Vec<Buf>>,
     spares_max: usize,
+    pub(super) budget: Budget,
     pub(super) progress: Progress,
 }
 
@@ -37,6 +39,7 @@ impl Shared {
             fault: Mutex::new(None),
             spares: Mutex::new(Vec::new()),
             spares_max: threads * 2,
+            budget: Budget::default(),
             progress: Progress::default(),
         }
     }
@@ -52,6 +55,8 @@ impl Shared {
         if !self.failed.swap(true, Ordering::Relaxed) {
             *first = Some(fault);
         }
+        drop(first);
+        self.budget.wake();
     }
 
     pub(super) fn take_fault(&self) -> Error {
@@ -73,18 +78,42 @@ impl Shared {
     }
 }
 
-/// An encoding thread: takes jobs until there are none.
-pub(super) fn encode(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
+/// The jobs that wait, and the one whose parts are being handed out.
+pub(super) struct Jobs {
+    queue: Receiver<Arc<Job>>,
+    open: Option<(Arc<Job>, usize)>,
+}
+
+impl Jobs {
+    pub(super) fn new(queue: Receiver<Arc<Job>>) -> Self {
+        Self { queue, open: None }
+    }
+
+    /// The next part of the oldest job; waits for one. Nothing when there will be no more.
+    fn next(&mut self) -> Option<(Arc<Job>, usize)> {
+        let (job, part) = match self.open.take() {
+            Some(open) => open,
+            None => (self.queue.recv().ok()?, 0),
+        };
+        if part + 1 < job.replies.len() {
+            self.open = Some((job.clone(), part + 1));
+        }
+        Some((job, part))
+    }
+}
+
+/// An encoding thread: takes parts of jobs until there are none.
+pub(super) fn encode(shared: &Shared, jobs: &Mutex<Jobs>) {
     let fresh = || Scratch { level: shared.level, ..Scratch::default() };
     let mut scratch = fresh();
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let Some((job, part)) = next else { return };
         if shared.is_stopped() {
-            // Its reply is dropped, and the writing thread ends by that.
+            // Its replies are dropped, and the writing thread ends by that.
             continue;
         }
-        let done = catch_unwind(AssertUnwindSafe(|| run(shared, &job, &mut scratch)));
+        let done = catch_unwind(AssertUnwindSafe(|| run(shared, &job, part, &mut scratch)));
         let piece = done.unwrap_or_else(|_| {
             // The state behind a panic is not to be trusted.
             scratch = fresh();
@@ -93,7 +122,7 @@ pub(super) fn encode(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
         match piece {
             Ok(piece) => {
                 // A closed reply means that the writing thread has ended, and told why.
-                let _ = job.reply.send(Ok(piece));
+                let _ = job.replies[part].send(Ok(piece));
             }
             Err(fault) => shared.fail(fault),
         }
@@ -103,7 +132,7 @@ pub(super) fn encode(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn run(shared: &Shared, job: &Job, scratch: &mut Scratch) -> Result<Piece> {
+fn run(shared: &Shared, job: &Job, part: usize, scratch: &mut Scratch) -> Result<Piece> {
     let stop = || shared.is_stopped();
     scratch.spare = shared.spare();
     let sealed;
@@ -114,7 +143,14 @@ fn run(shared: &Shared, job: &Job, scratch: &mut Scratch) -> Result<Piece> {
         }
         None => &job.chunk,
     };
-    let mut piece = job.encoder.encode(chunk, scratch, &stop)?;
+    let mut piece = match job.replies.len() {
+        1 => job.encoder.encode(chunk, scratch, &stop)?,
+        _ => job.encoder.encode_part(chunk, part, scratch, &stop)?,
+    };
+    if part > 0 {
+        // The rows of a chunk are counted once.
+        piece.rows = 0;
+    }
     if let (Some(level), Body::Bytes(bytes)) = (job.deflate, &piece.body) {
         let block = scratch.deflater.block(bytes.as_slice(), level, shared.spare())?;
         if let Body::Bytes(bytes) = std::mem::replace(&mut piece.body, Body::Deflated(block)) {
@@ -185,12 +221,15 @@ fn write_entry(
     loop {
         // A closed queue, or a piece that never comes, means that somebody stopped.
         match steps.recv().map_err(|_| Error::Cancelled)? {
-            Step::Piece(piece) => {
-                let piece = piece.recv().map_err(|_| Error::Cancelled)??;
-                if shared.is_stopped() {
-                    return Err(Error::Cancelled);
+            Step::Chunk(pieces, bytes) => {
+                for piece in pieces {
+                    let piece = piece.recv().map_err(|_| Error::Cancelled)??;
+                    if shared.is_stopped() {
+                        return Err(Error::Cancelled);
+                    }
+                    rows += append(shared, &mut file, assembler.as_mut(), piece, &mut warnings)?;
                 }
-                rows += append(shared, &mut file, assembler.as_mut(), piece, &mut warnings)?;
+                shared.budget.give_back(bytes);
             }
             Step::End => break,
             Step::Begin(..) => return Err(Error::Usage("a file began inside another")),
