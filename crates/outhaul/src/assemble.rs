@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use outhaul_delivery::mail::{FileMailer, Mailer, Sender, SmtpMailer, SmtpSettings, SmtpTls};
 use outhaul_delivery::open as open_artifacts;
 use outhaul_dialects::Setting;
 use outhaul_exports::catalog::Catalog;
 use outhaul_exports::lease::Incarnation;
+use outhaul_exports::notice::Retries;
 use outhaul_exports::ports::ArtifactStore;
 use outhaul_exports::service::Parts;
-use outhaul_exports::{Clock, Exports, SystemClock};
+use outhaul_exports::{Clock, Error, Exports, SystemClock};
 use outhaul_store::Store;
 use outhaul_worker::{
-    House, InstalledFormats, SlotCommand, SlotPool, SlotSettings, Timings, WorkerParts,
+    House, InstalledFormats, Notifier, SlotCommand, SlotPool, SlotSettings, Timings, WorkerParts,
 };
 
-use crate::config::sections::Worker;
+use crate::config::sections::{Config, MailTls, MailTransport, Worker};
 use crate::config::{Checked, Loaded};
 use crate::listener::app::Route;
 use crate::slot::SlotPlan;
@@ -38,6 +40,8 @@ pub struct Rooms {
     pub clock: Arc<dyn Clock>,
     /// How often things happen.
     pub timings: Timings,
+    /// What sends mails, where they are sent.
+    mailer: Option<Arc<dyn Mailer>>,
     /// What slots read at their start; kept open for those that start later.
     _plan: SlotPlan,
 }
@@ -62,7 +66,8 @@ impl Rooms {
             artifacts,
             slots: Arc::new(slots),
             clock: Arc::new(SystemClock),
-            timings: timings(&loaded.config.worker),
+            timings: timings(&loaded.config),
+            mailer: mailer(loaded).context("cannot set up the mail")?,
             _plan: plan,
         })
     }
@@ -72,6 +77,8 @@ impl Rooms {
         Arc::new(Exports::new(Parts {
             jobs: self.store.jobs(),
             access: self.store.access(),
+            outbox: self.store.outbox(),
+            can_mail: self.mailer.is_some(),
             artifacts: self.artifacts.clone(),
             planner: self.slots.clone(),
             formats: Arc::new(InstalledFormats),
@@ -92,6 +99,18 @@ impl Rooms {
         }
     }
 
+    /// What sends the messages about exports.
+    pub fn notifier(&self) -> Notifier {
+        Notifier {
+            outbox: self.store.outbox(),
+            jobs: self.store.jobs(),
+            access: self.store.access(),
+            clock: self.clock.clone(),
+            mailer: self.mailer.clone(),
+            timings: self.timings.clone(),
+        }
+    }
+
     /// The housekeepers.
     pub fn house(&self) -> House {
         House {
@@ -103,6 +122,42 @@ impl Rooms {
             memory: Arc::default(),
         }
     }
+}
+
+/// What sends mails; `None` where none are sent.
+///
+/// # Errors
+/// What is wrong with the section `mail`.
+pub fn mailer(loaded: &Loaded) -> outhaul_exports::Result<Option<Arc<dyn Mailer>>> {
+    let mail = &loaded.config.mail;
+    let from = || Sender::parse(mail.from.as_deref().unwrap_or_default());
+    Ok(match mail.transport {
+        MailTransport::Off => None,
+        MailTransport::File => Some(Arc::new(FileMailer::new(loaded.path(&mail.folder), from()?))),
+        MailTransport::Smtp => Some(Arc::new(SmtpMailer::new(smtp_settings(loaded)?, from()?)?)),
+    })
+}
+
+fn smtp_settings(loaded: &Loaded) -> outhaul_exports::Result<SmtpSettings> {
+    let mail = &loaded.config.mail;
+    let read = |file: &String| {
+        let path = loaded.path(file);
+        std::fs::read(&path).map_err(|error| {
+            Error::invalid("mail.ca_file", format!("cannot read {}: {error}", path.display()))
+        })
+    };
+    Ok(SmtpSettings {
+        host: mail.host.clone().unwrap_or_default(),
+        port: mail.port.unwrap_or(mail.tls.port()),
+        tls: match mail.tls {
+            MailTls::None => SmtpTls::None,
+            MailTls::Starttls => SmtpTls::StartTls,
+            MailTls::Tls => SmtpTls::Tls,
+        },
+        credentials: mail.username.clone().zip(mail.password.clone()),
+        ca: mail.ca_file.as_ref().map(read).transpose()?,
+        timeout: Duration::from_secs(mail.timeout_secs),
+    })
 }
 
 /// The routes of every dialect that is switched on.
@@ -198,8 +253,8 @@ fn slot_command(plan: &SlotPlan) -> SlotCommand {
     }
 }
 
-fn timings(worker: &Worker) -> Timings {
-    let standard = Timings::default();
+fn timings(config: &Config) -> Timings {
+    let (worker, standard) = (&config.worker, Timings::default());
     let orphan_age = Duration::from_secs(worker.orphan_secs);
     Timings {
         heartbeat: Duration::from_secs(worker.heartbeat_secs),
@@ -207,6 +262,11 @@ fn timings(worker: &Worker) -> Timings {
         sweep: Duration::from_secs(worker.sweep_secs),
         orphans: standard.orphans.min(orphan_age),
         orphan_age,
+        notice: Duration::from_secs(config.mail.timeout_secs),
+        notice_retries: Retries {
+            pause: Duration::from_secs(config.mail.retry_secs),
+            ..standard.notice_retries
+        },
         ..standard
     }
 }

@@ -87,6 +87,7 @@ impl Server {
             let stop = background.clone();
             async move { house.keep(stop).await }
         });
+        let telling = tokio::spawn(rooms.notifier().run(background.clone()));
         rooms.slots.ready().await.context("the slots do not start")?;
         let drain = Drain::default();
         let mut working = loaded.config.worker.enabled.then(|| {
@@ -120,6 +121,7 @@ impl Server {
         }
         background.cancel();
         housekeeping.await.ok();
+        telling.await.ok();
         rooms.store.close().await;
         tracing::info!("stopped");
         match ended_early {

@@ -59,7 +59,7 @@ fn sheet(format: &dyn Format) -> FormatSheet {
 
 /// Whether a format's files are text.
 pub fn is_text(format: &dyn Format) -> bool {
-    format.media_type().starts_with("text/")
+    format.media_type().starts_with("text/") || format.media_type() == "application/x-ndjson"
 }
 
 /// The format of a choice, and everything that is set for it.
@@ -109,6 +109,7 @@ fn values(values: &ValueOptions) -> formats::options::ValueOptions {
                 FractionStyle::AsNeeded => Fraction::AsNeeded,
                 FractionStyle::Seconds => Fraction::Seconds,
                 FractionStyle::Millis => Fraction::Millis,
+                FractionStyle::Micros => Fraction::Micros,
             },
             ..Timestamps::default()
         },
@@ -140,7 +141,8 @@ mod tests {
             assert!(!sheet.label.is_empty() && !sheet.extension.is_empty());
         }
         let text = |id: &str| InstalledFormats.sheet(id).expect("it is there").text;
-        assert!(text("csv") && text("html") && !text("xlsx"));
+        assert!(text("csv") && text("html") && text("ndjson"));
+        assert!(!text("xlsx") && !text("avro"));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
-use crate::maintenance;
 use crate::publish::Ending;
+use crate::{maintenance, notifier};
 
 /// Describes all metrics of this room to the installed recorder, and shows the counters at zero:
 /// one that appears with its first event hides that event from whoever watches its rise.
@@ -16,6 +16,7 @@ pub fn describe(dialects: &[&'static str]) {
     for cause in DEATHS {
         counter!("outhaul_slot_deaths_total", "cause" => *cause).increment(0);
     }
+    notifier::begin_counters();
     for duty in maintenance::ALL {
         counter!("outhaul_housekeeping_total", "duty" => duty.name).increment(0);
         counter!("outhaul_housekeeping_failures_total", "duty" => duty.name).increment(0);
@@ -66,6 +67,11 @@ fn describe_all() {
     describe_counter!("outhaul_heartbeat_failures_total", "renewals of leases that failed");
     describe_counter!("outhaul_finish_refused_total", "ends of attempts whose lease was lost");
     describe_counter!("outhaul_finish_failures_total", "ends of attempts that were not stored");
+    describe_counter!(
+        "outhaul_notices_total",
+        "attempts to send a message about an export, by kind (mail) and result (sent, retried, \
+         given_up)"
+    );
     describe_counter!("outhaul_housekeeping_total", "things that housekeepers did, by duty");
     describe_counter!("outhaul_housekeeping_failures_total", "failures of housekeepers, by duty");
 }

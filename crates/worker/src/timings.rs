@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use outhaul_exports::notice::Retries;
 
 /// The worker's times. A test makes them short.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub struct Timings {
     pub orphan_age: Duration,
     /// How often the counts of exports are told to the metrics.
     pub counts: Duration,
+    /// How often messages that are due are looked for when nothing says that there are some.
+    pub notice_poll: Duration,
+    /// How long sending one message may take.
+    pub notice: Duration,
+    /// How often a message is tried.
+    pub notice_retries: Retries,
 }
 
 impl Default for Timings {
@@ -42,6 +49,9 @@ impl Default for Timings {
             orphans: Duration::from_secs(300),
             orphan_age: Duration::from_secs(3_600),
             counts: Duration::from_secs(15),
+            notice_poll: Duration::from_secs(1),
+            notice: Duration::from_secs(30),
+            notice_retries: Retries::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::assemble::{self, Rooms};
 use crate::cli::{ConfigFile, Output};
 use crate::commands::catalog::compare;
 use crate::config::check::load_checked;
+use crate::config::sections::MailTransport;
 use crate::config::size::human;
 use crate::config::{Checked, Loaded};
 use crate::exit::{Code, Exit};
@@ -108,10 +109,46 @@ async fn examine(loaded: &Loaded, checked: &Checked, findings: &mut Findings) {
         }
         store.close().await;
     }
+    look_at_mail(loaded, findings).await;
     trial.end().await;
 }
 
-/// The store, or one to try the rest with while there is none yet.
+/// Goes the way of a mail without sending one.
+async fn look_at_mail(loaded: &Loaded, findings: &mut Findings) {
+    let mailer = match assemble::mailer(loaded) {
+        Ok(None) => return,
+        Ok(Some(mailer)) => mailer,
+        Err(error) => return findings.bad("mail", error.chain()),
+    };
+    let mail = &loaded.config.mail;
+    let way = match mail.transport {
+        MailTransport::Smtp => {
+            let port = mail.port.unwrap_or(mail.tls.port());
+            format!("the mail server {}:{port}", mail.host.as_deref().unwrap_or_default())
+        }
+        _ => format!("the folder {}", loaded.path(&mail.folder).display()),
+    };
+    let is_local = mail.transport == MailTransport::File;
+    match mailer.check().await {
+        Ok(()) if loaded.config.server.base_url.is_none() && !is_local => {
+            let text = format!(
+                "{way} takes mails, but server.base_url is not set: the links in them lead to this \
+                 machine's own address"
+            );
+            findings.doubt("mail", text);
+        }
+        Ok(()) => findings.good("mail", format!("{way} takes mails")),
+        Err(refusal) => {
+            let text = format!(
+                "{way} takes no mails: {} ({}); see the section [mail]",
+                refusal.public, refusal.internal
+            );
+            findings.bad("mail", text);
+        }
+    }
+}
+
+/// The store, or one to try the rest with while there is none yet, or while it is an older one's.
 async fn open_store(loaded: &Loaded, trial: &Trial, findings: &mut Findings) -> Option<Store> {
     let address = assemble::store_address(loaded);
     let path = Path::new(address.strip_prefix("sqlite:").unwrap_or(&address));

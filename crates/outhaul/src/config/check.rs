@@ -1,19 +1,22 @@
 //! From the sections to the words of the other rooms, with everything that is wrong as sentences.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use outhaul_delivery::mail::Sender;
+use outhaul_exports::ErrorKind;
 use outhaul_exports::catalog::{Catalog, hint};
 use outhaul_exports::policy::{Policy, PolicyChange};
 use outhaul_exports::principal::{Tenant, TenantId};
 use outhaul_exports::service::{Policies, Tenants};
 
 use super::problem::{Problem, Problems};
-use super::sections::{Config, TenantSection};
+use super::sections::{Config, MailTls, MailTransport, TenantSection};
 use super::tree::Place;
 use super::{Loaded, Secrets};
+use crate::assemble;
 
 /// What the configuration says, checked.
 #[derive(Debug, Clone)]
@@ -34,6 +37,7 @@ pub fn check(loaded: &Loaded, now: DateTime<Utc>) -> Result<Checked, Problems> {
     let mut checker = Checker { loaded, now, problems: Vec::new() };
     checker.server();
     checker.worker();
+    checker.mail();
     checker.log();
     checker.dialects();
     checker.sources();
@@ -163,6 +167,58 @@ impl Checker<'_> {
         if outhaul_dialects::ALL.iter().any(|dialect| dialect.id() == id) {
             return;
         }
+    fn mail(&mut self) {
+        let mail = &self.loaded.config.mail;
+        let place = Place::of("mail");
+        for (key, value) in [("timeout_secs", mail.timeout_secs), ("retry_secs", mail.retry_secs)] {
+            if value == 0 {
+                self.wrong(&place.key(key), "must be at least 1");
+            }
+        }
+        if mail.transport == MailTransport::Off {
+            return;
+        }
+        match &mail.from {
+            None => {
+                let text = "must say who mails are from, such as from = \"Exports <exports@example.com>\"";
+                self.wrong(&place.key("from"), text);
+            }
+            Some(from) => {
+                if let Err(error) = Sender::parse(from) {
+                    self.wrong(&place.key("from"), error.public());
+                }
+            }
+        }
+        if mail.transport == MailTransport::Smtp {
+            self.smtp(&place);
+        }
+    }
+
+    fn smtp(&mut self, place: &Place) {
+        let mail = &self.loaded.config.mail;
+        let host = mail.host.as_deref().unwrap_or_default();
+        if host.is_empty() || host.contains([':', '/', '@', ' ']) && host.parse::<IpAddr>().is_err()
+        {
+            let text = "must be the name or address of the mail server, such as smtp.example.com";
+            self.wrong(&place.key("host"), text);
+        }
+        match (&mail.username, &mail.password) {
+            (Some(_), None) => self.wrong(&place.key("password"), "username needs a password"),
+            (None, Some(_)) => self.wrong(&place.key("username"), "password needs a username"),
+            (Some(_), Some(_)) if mail.tls == MailTls::None && !is_this_machine(host) => {
+                let text = "a password would be sent in the clear: use starttls or tls";
+                self.wrong(&place.key("tls"), text);
+            }
+            _ => {}
+        }
+        if let Err(error) = assemble::mailer(self.loaded)
+            && let ErrorKind::Invalid { field } = error.kind()
+            && field == "mail.ca_file"
+        {
+            self.wrong(&place.key("ca_file"), error.public());
+        }
+    }
+
         let hint = hint(id, outhaul_dialects::ALL.iter().map(|dialect| dialect.id()));
         self.wrong(place, format!("there is no dialect {id}{hint}"));
     }
@@ -339,6 +395,10 @@ pub(super) fn policies(config: &Config) -> Policies {
 /// Everything that is wrong.
 pub fn load_checked(
     file: &std::path::Path,
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
     now: DateTime<Utc>,
 ) -> Result<(Loaded, Checked), Problems> {
     let loaded = super::load(file, Secrets::Read)?;

@@ -23,7 +23,7 @@ pub enum Secrets {
 }
 
 /// Sections in which values may be references.
-const SECTIONS: [&str; 3] = ["sources", "artifacts", "store"];
+const SECTIONS: [&str; 4] = ["sources", "artifacts", "store", "mail"];
 
 /// Words in a key that say that its value is a secret.
 const TELLING: [&str; 6] = ["secret", "password", "passwd", "token", "private_key", "account_key"];

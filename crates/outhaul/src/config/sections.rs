@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use outhaul_engine::sources::SourceConfig;
 use outhaul_exports::catalog::raw::RawObject;
+use outhaul_exports::limits;
 use outhaul_exports::policy::PolicyChange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Config {
     pub artifacts: Artifacts,
     /// What runs exports.
     pub worker: Worker,
+    /// Mails that tell of exports' ends.
+    pub mail: Mail,
     /// Logs.
     pub log: Log,
     /// Where rows are.
@@ -172,6 +175,103 @@ impl Default for Worker {
             orphan_secs: 3600,
         }
     }
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// How mails are sent. While it is `off`, an export that asks for some is refused.
+    pub transport: MailTransport,
+    /// Who they are from, such as `Exports <exports@example.com>`.
+    pub from: Option<String>,
+    /// With `file`: the folder into which each mail is written as a file.
+    pub folder: String,
+    /// With `smtp`: the mail server.
+    pub host: Option<String>,
+    /// Its port; 25, 587 or 465 by `tls` when absent.
+    pub port: Option<u16>,
+    /// How the connection is encrypted.
+    pub tls: MailTls,
+    /// A file with further certificate authorities, as PEM, beside those of the system.
+    pub ca_file: Option<String>,
+    /// Who signs in; nobody when absent.
+    pub username: Option<String>,
+    /// The password, as a reference.
+    #[schemars(schema_with = "secret")]
+    pub password: Option<String>,
+    /// Seconds that sending one mail may take.
+    pub timeout_secs: u64,
+    /// Seconds before a mail that was not taken is sent again; they double each time, up to an
+    /// hour, and after a day it is given up.
+    pub retry_secs: u64,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            transport: MailTransport::Off,
+            from: None,
+            folder: "mail".into(),
+            host: None,
+            port: None,
+            tls: MailTls::Starttls,
+            ca_file: None,
+            username: None,
+            password: None,
+            timeout_secs: 30,
+            retry_secs: limits::NOTICE_PAUSE.as_secs(),
+        }
+    }
+}
+
+/// How mails are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTransport {
+    /// Not at all.
+    Off,
+    /// Each is a file in a folder.
+    File,
+    /// Through a mail server.
+    Smtp,
+}
+
+/// How the connection to the mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTls {
+    /// Not at all.
+    None,
+    /// It begins plain and must then be encrypted.
+    Starttls,
+    /// From its first byte.
+    Tls,
+}
+
+impl MailTls {
+    /// The usual port (RFC 5321, RFC 6409, RFC 8314).
+    pub fn port(self) -> u16 {
+        match self {
+            Self::None => 25,
+            Self::Starttls => 587,
+            Self::Tls => 465,
+        }
+    }
+}
+
+/// A text that stands in the file as a reference.
+fn secret(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let reference = |key: &str| {
+        serde_json::json!({
+            "type": "object", "properties": { key: { "type": "string" } }, "required": [key],
+            "additionalProperties": false,
+        })
+    };
+    schemars::json_schema!({
+        "anyOf": [reference("env"), reference("file"), { "type": "null" }],
+        "default": null,
+    })
 }
 
 /// `[log]`

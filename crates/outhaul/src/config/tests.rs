@@ -188,6 +188,46 @@ fn mistakes_are_answered_with_place_and_remedy() {
     ];
     for (from, to, expected) in cases {
         assert!(GOOD.contains(from), "{from} is in the file");
+        (
+            "[[tenants]]",
+            "[mail]\ntransport = 'smtp'\nhost = 'x'\n[[tenants]]",
+            "t.toml:14: mail.from: must say who mails are from",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\ntransport = 'file'\nfrom = 'nobody'\n[[tenants]]",
+            "t.toml:16: mail.from: \"nobody\" is no sender",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\ntransport = 'smtp'\nfrom = 'a@x.org'\nhost = 'smtp://x'\n[[tenants]]",
+            "t.toml:17: mail.host: must be the name or address of the mail server",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\ntransport = 'smtp'\nfrom = 'a@x.org'\nhost = 'x'\nusername = 'u'\n[[tenants]]",
+            "mail.password: username needs a password",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\ntransport = 'smtp'\nfrom = 'a@x.org'\nhost = 'x'\nca_file = 'none.pem'\n[[tenants]]",
+            "t.toml:18: mail.ca_file: cannot read ./none.pem",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\npassword = 'abc'\n[[tenants]]",
+            "t.toml:15: mail.password: a secret is not written here",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\ntransport = 'pigeon'\n[[tenants]]",
+            "t.toml:15: mail.transport: unknown variant `pigeon`, expected one of `off`, `file`, `smtp`",
+        ),
+        (
+            "[[tenants]]",
+            "[mail]\nretry_secs = 0\n[[tenants]]",
+            "t.toml:15: mail.retry_secs: must be at least 1",
+        ),
         let problems = answer(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(problems.contains(expected), "{to}:\n  wanted {expected}\n  {problems}");
     }
@@ -223,3 +263,23 @@ fn what_is_shown_reads_back_and_hides_secrets() {
     let [config, again] = [config, again].map(|config| serde_json::to_value(config).expect("JSON"));
     assert_eq!(config, again);
 }
+#[test]
+fn a_password_for_mail_goes_to_nobody_in_the_clear() {
+    let section = |host: &str, tls: &str| {
+        let password = "username = 'u'\npassword = { env = 'K' }";
+        let text = format!(
+            "[mail]\ntransport = 'smtp'\nfrom = 'a@x.org'\nhost = '{host}'\ntls = '{tls}'\n{password}\n{GOOD}"
+        );
+        let env = |name: &str| (name == "K").then(|| "s3cret".to_owned());
+        let loaded =
+            parse(&text, "t.toml", Path::new("."), Secrets::Read, std::iter::empty(), &env)?;
+        check(&loaded, DateTime::UNIX_EPOCH).map(|_| loaded)
+    };
+    for (host, tls) in [("x.org", "starttls"), ("x.org", "tls"), ("127.0.0.1", "none")] {
+        let loaded = section(host, tls).expect(tls);
+        assert_eq!(loaded.config.mail.password.as_deref(), Some("s3cret"));
+    }
+    let problems = section("x.org", "none").expect_err("it would be read on the way").to_string();
+    assert!(problems.contains("t.toml:5: mail.tls: a password would be sent in the clear"), "{problems}");
+}
+

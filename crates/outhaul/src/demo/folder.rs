@@ -5,7 +5,7 @@
 //! outhaul.toml    the configuration      catalog.toml    what may be exported
 //! data/           the tables             data.json       how large they are
 //! demo.lock       held while it runs
-//! secrets.json    the credentials        outhaul.db, artifacts/, spill/
+//! secrets.json    the credentials        outhaul.db, artifacts/, spill/, mail/
 //! ```
 
 use std::fmt::Write as _;
@@ -257,6 +257,11 @@ url = "data"
 
 [catalog]
 file = "catalog.toml"
+
+[mail]
+transport = "file"
+from = "Outhaul <exports@localhost>"
+folder = "mail"
 
 [dialects.zuora_export.rates]
 base = "USD"

@@ -7,6 +7,7 @@ mod deaths;
 mod engine;
 mod gauges;
 mod house;
+mod notices;
 mod plan;
 mod rig;
 mod runs;
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
         Some("server") => return deaths::server_main(&args[1..]),
         _ => {}
     }
-    let all = [runs::CASES, deaths::CASES, stops::CASES, plan::CASES, house::CASES].concat();
+    let all = [runs::CASES, deaths::CASES, stops::CASES, plan::CASES, house::CASES, notices::CASES]
+        .concat();
     let flag = |name: &str| args.iter().any(|arg| arg == name);
     if flag("--list") {
         // What cargo-nextest asks for; there are no ignored tests.
