@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{AccessToken, Credential, CredentialKind, Link, LinkKey};
+use crate::access::{AccessToken, Credential, CredentialKind, Link, LinkKey, SecretHash};
 use crate::export::{Export, Outcome, Progress, State};
 use crate::flow::{ByteStream, RowStream};
 use crate::format::FormatSheet;
@@ -318,6 +318,17 @@ pub trait AccessStore: Send + Sync {
 
     /// Revokes every live credential with that public half; answers how many.
     async fn revoke_credential(&self, public: &str, now: DateTime<Utc>) -> Result<u64>;
+
+    /// Gives a live credential another secret in place of the one it has, and ends every token that
+    /// was granted for it. `false` when there is no live one.
+    async fn replace_secret(
+        &self,
+        audience: &str,
+        kind: CredentialKind,
+        public: &str,
+        secret: &SecretHash,
+        now: DateTime<Utc>,
+    ) -> Result<bool>;
 
     /// Adds an access token.
     async fn add_token(&self, token: &AccessToken) -> Result<()>;

@@ -64,10 +64,7 @@ pub fn issue(ask: Ask, now: DateTime<Utc>) -> Issued {
 
 /// Makes a credential of a secret, and of a public half, that exist already.
 pub fn restore(ask: Ask, public: Option<String>, secret: String, now: DateTime<Utc>) -> Issued {
-    let hash = match ask.kind {
-        CredentialKind::Password => SecretHash::of_password(&secret),
-        _ => SecretHash::of(&secret),
-    };
+    let hash = hash(ask.kind, &secret);
     let public = public.unwrap_or_else(|| match ask.kind {
         CredentialKind::ApiKey => sha256_hex(&secret),
         CredentialKind::ClientSecret => id::uuid(),
@@ -87,4 +84,18 @@ pub fn restore(ask: Ask, public: Option<String>, secret: String, now: DateTime<U
         revoked_at: None,
     };
     Issued { credential, secret }
+}
+
+/// Gives a credential another secret: the chosen one, or a random one.
+pub fn renew(credential: Credential, chosen: Option<String>) -> Issued {
+    let secret = chosen.unwrap_or_else(|| id::secret(SECRET_BYTES));
+    let hash = hash(credential.kind, &secret);
+    Issued { credential: Credential { secret: hash, ..credential }, secret }
+}
+
+fn hash(kind: CredentialKind, secret: &str) -> SecretHash {
+    match kind {
+        CredentialKind::Password => SecretHash::of_password(secret),
+        _ => SecretHash::of(secret),
+    }
 }

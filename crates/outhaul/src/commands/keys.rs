@@ -1,5 +1,5 @@
-//! `outhaul keys`: create, list and revoke credentials. It works on the store, also while a server
-//! serves it.
+//! `outhaul keys`: create, list, rotate and revoke credentials. It works on the store, also while a
+//! server serves it.
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +14,7 @@ use crate::assemble;
 use crate::cli::{ConfigFile, Output};
 use crate::config::check::load_checked;
 use crate::config::{Checked, Loaded};
-use crate::credentials::{AUDIENCES, Ask, Issued, issue, restore};
+use crate::credentials::{AUDIENCES, Ask, Issued, issue, renew, restore};
 use crate::exit::{Code, Exit};
 use crate::output::outln;
 
@@ -34,6 +34,21 @@ pub enum Command {
         /// Only those of one tenant.
         #[arg(long)]
         tenant: Option<String>,
+        /// Which store.
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a credential another secret. What it is named by, and for whom it is, stays; the secret
+    /// it had, and every token that was granted for it, end at once.
+    #[command(
+        after_help = "An API key is its secret: it cannot be rotated, but another one can be created.\n\nExamples:\n  outhaul keys rotate reporting\n  OUTHAUL_PASSWORD=... outhaul keys rotate reporting"
+    )]
+    Rotate {
+        /// Its public half as `outhaul keys list` shows it, or its first characters (at least 6).
+        public: String,
         /// Which store.
         #[command(flatten)]
         file: ConfigFile,
@@ -146,6 +161,12 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             store.close().await;
             Ok(())
         }
+        Command::Rotate { public, file, output } => {
+            let (_, _, store) = open(&file).await?;
+            rotate(&store, &public, output).await?;
+            store.close().await;
+            Ok(())
+        }
         Command::Revoke { public, file, output } => {
             let (_, _, store) = open(&file).await?;
             revoke(&store, &public, output).await?;
@@ -191,19 +212,22 @@ async fn create(create: Create) -> anyhow::Result<()> {
         user: create.user.clone(),
         expires_at: create.expires.map(|life| now + life),
     };
-    let issued = if kind == CredentialKind::Password {
-        // A user of a vendor's API may have to log in with a password that exists already.
-        match std::env::var("OUTHAUL_PASSWORD") {
-            Ok(password) if !password.is_empty() => restore(ask, None, password, now),
-            _ => issue(ask, now),
-        }
-    } else {
-        issue(ask, now)
+    let issued = match chosen(kind) {
+        Some(password) => restore(ask, None, password, now),
+        None => issue(ask, now),
     };
     store.access().add_credential(&issued.credential).await?;
     store.close().await;
     show(&issued, create.output);
     Ok(())
+}
+
+/// The password that the environment gives: a user of a vendor's API may have to log in with one
+/// that exists already.
+fn chosen(kind: CredentialKind) -> Option<String> {
+    let is_password = kind == CredentialKind::Password;
+    let given = is_password.then(|| std::env::var("OUTHAUL_PASSWORD").ok())?;
+    given.filter(|password| !password.is_empty())
 }
 
 /// Refuses a user whose name has a password, live or revoked: the store keeps one for each name.
@@ -216,7 +240,9 @@ async fn unused(
     match store.access().credential(audience, kind, user).await? {
         None => Ok(()),
         Some(Credential { revoked_at: None, .. }) => {
-            bail!("user {user} has a password already; give another --user")
+            bail!(
+                "user {user} has a password already; give another --user, or replace it with `outhaul keys rotate {user}`"
+            )
         }
         Some(_) => bail!(
             "user {user} had a password that was revoked, and a name is not given twice; give another --user"
@@ -310,8 +336,45 @@ fn list(found: &[Credential], output: Output) {
     }
 }
 
+async fn rotate(store: &Store, public: &str, output: Output) -> anyhow::Result<()> {
+    let all = store.access().credentials(None).await?;
+    let only = named(&all, public)?;
+    let mut live = all.iter().filter(|c| c.revoked_at.is_none() && c.public == only);
+    let (Some(credential), None) = (live.next(), live.next()) else {
+        bail!("several credentials are named {only}; revoke them, and create others");
+    };
+    if credential.kind == CredentialKind::ApiKey {
+        let text = format!(
+            "an API key is its secret, and nothing of it would stay: create another with `outhaul keys create --tenant {}`, and end this one with `outhaul keys revoke {}`",
+            credential.tenant,
+            first(only)
+        );
+        return Err(Exit::new(Code::Usage, text).into());
+    }
+    let issued = renew(credential.clone(), chosen(credential.kind));
+    let Credential { audience, kind, public, secret, .. } = &issued.credential;
+    let now = SystemClock.now();
+    if !store.access().replace_secret(audience, *kind, public, secret, now).await? {
+        bail!("{} has ended; create another with `outhaul keys create`", short(public));
+    }
+    show(&issued, output);
+    Ok(())
+}
+
 async fn revoke(store: &Store, public: &str, output: Output) -> anyhow::Result<()> {
     let all = store.access().credentials(None).await?;
+    let only = named(&all, public)?;
+    let count = store.access().revoke_credential(only, SystemClock.now()).await?;
+    if output.json {
+        outln!("{:#}", serde_json::json!({ "revoked": count, "public": only }));
+    } else {
+        outln!("revoked {}: it stopped working at once", short(only));
+    }
+    Ok(())
+}
+
+/// The public half of the live credentials that are named so, or begin so.
+fn named<'a>(all: &'a [Credential], public: &str) -> anyhow::Result<&'a str> {
     let given = public.trim_end_matches('…');
     let exact = all.iter().any(|credential| credential.public == given);
     if !exact && given.chars().count() < CHARS_LEAST {
@@ -333,13 +396,7 @@ async fn revoke(store: &Store, public: &str, output: Output) -> anyhow::Result<(
             count => bail!("{count} credentials begin with {given}: give more of it"),
         }
     };
-    let count = store.access().revoke_credential(only, SystemClock.now()).await?;
-    if output.json {
-        outln!("{:#}", serde_json::json!({ "revoked": count, "public": only }));
-    } else {
-        outln!("revoked {}: it stopped working at once", short(only));
-    }
-    Ok(())
+    Ok(only)
 }
 
 fn entry(credential: &Credential) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! A demo, driven by the command line alone.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -145,12 +145,67 @@ fn revocation(demo: &Demo) {
     assert!(made.contains("`outhaul keys revoke joe` ends it"), "{made}");
     let words = keys(&joe).ended(1);
     assert!(words.contains("user joe has a password already"), "{words}");
+    assert!(words.contains("`outhaul keys rotate joe`"), "{words}");
+    let password = |made: &str| made.lines().nth(1).map(str::to_owned);
+    let next = keys(&["rotate", "joe"]).good();
+    assert!(next.starts_with("user         joe\npassword     "), "{next}");
+    assert_ne!(password(&next), password(&made));
+    let words = keys(&["rotate", "nobody"]).ended(1);
+    assert!(words.contains("no live credential begins with nobody"), "{words}");
     keys(&["revoke", "joe"]).good();
+    keys(&["rotate", "joe"]).ended(1);
     let words = keys(&joe).ended(1);
     assert!(words.contains("was revoked") && words.contains("another --user"), "{words}");
     let made = keys(&["create", "--tenant", "acme"]).good();
     let public = made.split("keys revoke ").nth(1).and_then(|text| text.split('`').next());
-    keys(&["revoke", public.expect("it says how to revoke it")]).good();
+    let public = public.expect("it says how to revoke it");
+    let words = keys(&["rotate", public]).ended(2);
+    assert!(words.contains("an API key is its secret") && words.contains(public), "{words}");
+    keys(&["revoke", public]).good();
+    rotation(demo);
+}
+
+/// Another secret for the same name: the one it had, and its tokens, end at once.
+fn rotation(demo: &Demo) {
+    let keys = |arguments: &[&str]| {
+        let all = [&["keys"], arguments, &["--config", "outhaul.toml", "--json"]].concat();
+        json(&run_in(&demo.folder, &all).good())
+    };
+    let zuora = ["create", "--tenant", "acme", "--audience", "zuora", "--kind", "client-secret"];
+    let made = keys(&zuora);
+    let public = made["public"].as_str().expect("it is there");
+    let token = |secret: &Value| {
+        let secret = secret.as_str().expect("it is shown once");
+        let body =
+            format!("client_id={public}&client_secret={secret}&grant_type=client_credentials");
+        let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+        send(demo, "POST /oauth/token", kind, &body)
+    };
+    let granted = token(&made["secret"]);
+    let granted = granted.split_once("\r\n\r\n").map(|(_, body)| json(body)).expect("a body");
+    let bearer = granted["access_token"].as_str().expect("a token");
+    let ask = || send(demo, "GET /v1/describe", &format!("Authorization: Bearer {bearer}\r\n"), "");
+    assert!(ask().starts_with("HTTP/1.1 200 "), "the token is good");
+    let next = keys(&["rotate", &public[..8]]);
+    assert_eq!((&next["public"], &next["tenant"]), (&made["public"], &made["tenant"]));
+    assert_ne!(next["secret"], made["secret"]);
+    assert!(ask().starts_with("HTTP/1.1 401 "), "the token has ended");
+    assert!(token(&made["secret"]).starts_with("HTTP/1.1 401 "), "the secret has ended");
+    assert!(token(&next["secret"]).starts_with("HTTP/1.1 200 "), "the next one is good");
+}
+
+/// Sends a request and answers the whole answer.
+fn send(demo: &Demo, line: &str, head: &str, body: &str) -> String {
+    let address = demo.base_url().trim_start_matches("http://");
+    let mut socket = TcpStream::connect(address).expect("it listens");
+    let length = body.len();
+    let request = format!(
+        "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+    );
+    socket.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 fn probes(demo: &Demo) {

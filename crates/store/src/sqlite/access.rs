@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use outhaul_exports::access::{AccessToken, Credential, CredentialKind, Link, LinkKey};
+use outhaul_exports::access::{AccessToken, Credential, CredentialKind, Link, LinkKey, SecretHash};
 use outhaul_exports::ports::AccessStore;
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::{ArtifactId, Error, Result};
@@ -82,6 +82,31 @@ impl AccessStore for SqliteStore {
              AND (expires_at IS NULL OR expires_at > ?1)",
         );
         self.execute_access(update.bind(millis(now)).bind(public)).await
+    }
+
+    async fn replace_secret(
+        &self,
+        audience: &str,
+        kind: CredentialKind,
+        public: &str,
+        secret: &SecretHash,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let (kind, secret) = (to_json(&kind)?, to_json(secret)?);
+        let update = sqlx::query(
+            "UPDATE credentials SET secret = ?1 WHERE audience = ?2 AND kind = ?3 AND public = ?4
+             AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?5)",
+        );
+        let update = update.bind(secret).bind(audience).bind(&kind).bind(public).bind(millis(now));
+        let end = sqlx::query("DELETE FROM tokens WHERE audience = ? AND kind = ? AND public = ?");
+        let end = end.bind(audience).bind(&kind).bind(public);
+        let mut write = self.begin().await?;
+        let done = match write.execute(update).await {
+            Ok(0) => Ok(false),
+            Ok(_) => write.execute(end).await.map(|_| true),
+            Err(error) => Err(error),
+        };
+        write.end(done).await.known()
     }
 
     async fn add_token(&self, token: &AccessToken) -> Result<()> {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
-use crate::access::{AccessToken, Credential, CredentialKind, Link, LinkKey};
+use crate::access::{AccessToken, Credential, CredentialKind, Link, LinkKey, SecretHash};
 use crate::ports::AccessStore;
 use crate::principal::TenantId;
 use crate::{ArtifactId, Error, Result};
@@ -52,6 +52,28 @@ impl AccessStore for MemoryStore {
             }
         }
         Ok(revoked)
+    }
+
+    async fn replace_secret(
+        &self,
+        audience: &str,
+        kind: CredentialKind,
+        public: &str,
+        secret: &SecretHash,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let mut memory = self.lock();
+        let same = |c: &&mut Credential| {
+            c.audience == audience && c.kind == kind && c.public == public && c.is_live(now)
+        };
+        let Some(credential) = memory.credentials.iter_mut().find(same) else { return Ok(false) };
+        credential.secret = secret.clone();
+        let of_it = |token: &AccessToken| {
+            token.audience == audience
+                && (token.credential.0, &*token.credential.1) == (kind, public)
+        };
+        memory.tokens.retain(|token| !of_it(token));
+        Ok(true)
     }
 
     async fn add_token(&self, token: &AccessToken) -> Result<()> {

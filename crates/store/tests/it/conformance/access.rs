@@ -10,6 +10,7 @@ cases! {
     credentials_are_found_by_audience_kind_and_public_half,
     credentials_are_listed_by_tenant,
     only_live_credentials_are_revoked,
+    a_replaced_secret_is_the_only_one,
     tokens_are_found_until_they_are_purged,
     links_are_limited_exactly,
     links_belong_to_their_tenant_and_file,
@@ -108,6 +109,49 @@ async fn only_live_credentials_are_revoked(stores: Stores) -> anyhow::Result<()>
     assert_eq!(revoked_at(access.credential("wide", kind, "p").await?), Some(at(5)));
     assert_eq!(revoked_at(access.credential("narrow", kind, "p").await?), None);
     assert_eq!(revoked_at(access.credential("wide", kind, "other").await?), None);
+    Ok(())
+}
+
+async fn a_replaced_secret_is_the_only_one(stores: Stores) -> anyhow::Result<()> {
+    let access = &stores.access;
+    let kind = CredentialKind::ClientSecret;
+    let named = |audience: &str, public: &str| {
+        let audience = audience.to_owned();
+        Credential { audience, kind, expires_at: Some(at(9)), ..credential(public, "acme") }
+    };
+    let all = [named("wide", "p"), named("native", "p"), named("wide", "other")];
+    for (n, added) in all.iter().enumerate() {
+        access.add_credential(added).await?;
+        let (hash, audience) = (format!("h{n}"), added.audience.clone());
+        let credential = (kind, added.public.clone());
+        access.add_token(&AccessToken { hash, audience, credential, expires_at: at(9) }).await?;
+    }
+    let next = SecretHash::of("the next");
+    assert!(access.replace_secret("wide", kind, "p", &next, at(5)).await?);
+    // Everything but the secret is as it was, and so are the others.
+    let expected = [Credential { secret: next.clone(), ..all[0].clone() }, all[1].clone()];
+    for known in expected.iter().chain(&all[2..]) {
+        assert_eq!(
+            access.credential(&known.audience, kind, &known.public).await?.as_ref(),
+            Some(known)
+        );
+    }
+    assert_eq!(access.token("h0").await?, None);
+    assert!(access.token("h1").await?.is_some() && access.token("h2").await?.is_some());
+
+    for (audience, kind, public, when) in [
+        ("narrow", kind, "p", 5),
+        ("wide", CredentialKind::Password, "p", 5),
+        ("wide", kind, "nobody", 5),
+        ("wide", kind, "other", 9),
+    ] {
+        assert!(!access.replace_secret(audience, kind, public, &next, at(when)).await?);
+    }
+    assert_eq!(access.revoke_credential("other", at(6)).await?, 1);
+    assert!(!access.replace_secret("wide", kind, "other", &next, at(6)).await?);
+    let kept = access.credential("wide", kind, "other").await?;
+    assert!(kept.is_some_and(|kept| kept.secret == all[2].secret));
+    assert!(access.token("h2").await?.is_some());
     Ok(())
 }
 
