@@ -122,8 +122,9 @@ impl Connection {
     async fn serve(self, stream: TcpStream) {
         let _open = Gauge::up("outhaul_http_connections");
         stream.set_nodelay(true).ok();
-        let stream = PatientStream::new(stream, Duration::from_secs(self.limits.write_idle_secs));
         let asked = Arc::new(AtomicBool::new(false));
+        let patience = Duration::from_secs(self.limits.write_idle_secs);
+        let stream = PatientStream::new(stream, patience, asked.clone());
         let service = service_fn(|request| {
             asked.store(true, Ordering::Relaxed);
             let (app, limits, peer) = (self.app.clone(), self.limits.clone(), self.peer);

@@ -123,19 +123,41 @@ async fn heads_that_are_too_large_are_refused() {
         start(|limits| limits.header_bytes_max = crate::config::size::Size(16 << 10)).await;
     let long = "a".repeat(20 << 10);
     let many = "A: b\r\n".repeat(101);
-    for (request, expected) in [
-        (format!("GET / HTTP/1.1\r\nHost: x\r\nA: {long}\r\n\r\n"), "HTTP/1.1 431 "),
-        (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), "HTTP/1.1 431 "),
-        ("GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
-        ("NONSENSE\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+    let too_much = "\r\n\r\nthe request has too many or too long headers: send less of them\n";
+    let nonsense = "\r\n\r\nthe head of the request is not HTTP/1.1: ";
+    for (request, expected, words) in [
+        (format!("GET / HTTP/1.1\r\nHost: x\r\nA: {long}\r\n\r\n"), "HTTP/1.1 431 ", too_much),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), "HTTP/1.1 431 ", too_much),
+        ("GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n".to_owned(), "HTTP/1.1 400 ", nonsense),
+        ("NONSENSE\r\n\r\n".to_owned(), "HTTP/1.1 400 ", nonsense),
     ] {
         let answer = exchange(&server, request.as_bytes()).await;
-        assert!(answer.starts_with(expected), "{expected}: {answer}");
+        assert!(answer.starts_with(expected) && answer.contains(words), "{expected}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{answer}");
+        assert!(head.contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{answer}");
     }
     let server = start(|_| ()).await;
     let long = "a".repeat(66_000);
     let answer = exchange(&server, &ask(&format!("GET /{long}"))).await;
     assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+    assert!(answer.ends_with("is too long: send what is long in its body\n"), "{answer}");
+}
+
+/// After a request was handed on, an answer like that may be a dialect's or a file's: it is left
+/// as it is.
+#[tokio::test]
+async fn what_a_dialect_answers_is_not_changed() {
+    let server = start(|_| ()).await;
+    let text = "HTTP/1.1 431 x\r\ncontent-length: 0\r\n\r\n";
+    let length = text.len();
+    let request = format!(
+        "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{text}NONSENSE\r\n\r\n"
+    );
+    let answer = exchange(&server, request.as_bytes()).await;
+    let (first, second) = answer.split_once("HTTP/1.1 400 ").expect("two answers");
+    assert!(first.starts_with("HTTP/1.1 200 ") && first.ends_with(text), "{answer}");
+    assert!(second.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[tokio::test]
