@@ -44,8 +44,8 @@ impl Server {
         let address = assemble::store_address(&loaded);
         let store =
             outhaul_store::open_exclusive(&address).await.context("cannot open the store")?;
-        let listener =
-            Listener::bind(&loaded.config.server.listen, "server.listen or --port").await?;
+        let setting = "server.listen (outhaul serve --listen)";
+        let listener = Listener::bind(&loaded.config.server.listen, setting).await?;
         let configured = loaded.config.server.base_url.clone();
         let base_url = configured.unwrap_or_else(|| reachable(listener.address));
         let incarnation = Incarnation::random();
@@ -245,9 +245,9 @@ async fn serve_metrics(
     probe: Arc<Health>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let tcp = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} for metrics"))?;
+    let tcp = tokio::net::TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; choose another with server.metrics_listen")
+    })?;
     let server = axum::serve(tcp, metrics_only(probe));
     tokio::spawn(stop.run_until_cancelled_owned(async move {
         if let Err(error) = server.await {

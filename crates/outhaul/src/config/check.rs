@@ -66,20 +66,9 @@ impl Checker<'_> {
     }
 
     fn server(&mut self) {
+        self.addresses();
         let server = &self.loaded.config.server;
         let place = Place::of("server");
-        for (key, value) in
-            [("listen", Some(&server.listen)), ("metrics_listen", server.metrics_listen.as_ref())]
-        {
-            if let Some(value) = value
-                && value.parse::<SocketAddr>().is_err()
-            {
-                let text = format!(
-                    "{value:?} is not an address with a port, such as 127.0.0.1:8080 or [::]:8080"
-                );
-                self.wrong(&place.key(key), text);
-            }
-        }
         if let Some(url) = &server.base_url {
             let good = url::Url::parse(url)
                 .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
@@ -110,6 +99,34 @@ impl Checker<'_> {
                 &Place::of("store.url"),
                 "must begin with sqlite: and a path, such as sqlite:outhaul.db",
             );
+        }
+    }
+
+    /// The addresses that are listened on, each with a port of its own.
+    fn addresses(&mut self) {
+        let (server, worker) = (&self.loaded.config.server, &self.loaded.config.worker);
+        let listened = [
+            ("server.listen", Some(&server.listen)),
+            ("server.metrics_listen", server.metrics_listen.as_ref()),
+            ("worker.listen", worker.listen.as_ref()),
+        ];
+        let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+        for (key, value) in listened {
+            let Some(value) = value else { continue };
+            let Ok(address) = value.parse::<SocketAddr>() else {
+                let text = format!(
+                    "{value:?} is not an address with a port, such as 127.0.0.1:8080 or [::]:8080"
+                );
+                self.wrong(&Place::of(key), text);
+                continue;
+            };
+            if let Some((other, _)) = taken.iter().find(|(_, other)| collide(*other, address)) {
+                let text = format!(
+                    "{value} is taken by {other}: a port is listened on once; give another"
+                );
+                self.wrong(&Place::of(key), text);
+            }
+            taken.push((key, address));
         }
     }
 
@@ -150,23 +167,6 @@ impl Checker<'_> {
         }
     }
 
-    fn log(&mut self) {
-        if let Err(text) = crate::logging::filter(&self.loaded.config.log.level) {
-            self.wrong(&Place::of("log.level"), text);
-        }
-    }
-
-    fn dialects(&mut self) {
-        let place = Place::of("dialects");
-        for id in self.loaded.config.dialects.keys() {
-            self.known_dialect(&place.key(id), id);
-        }
-    }
-
-    fn known_dialect(&mut self, place: &Place, id: &str) {
-        if outhaul_dialects::ALL.iter().any(|dialect| dialect.id() == id) {
-            return;
-        }
     fn mail(&mut self) {
         let mail = &self.loaded.config.mail;
         let place = Place::of("mail");
@@ -180,7 +180,8 @@ impl Checker<'_> {
         }
         match &mail.from {
             None => {
-                let text = "must say who mails are from, such as from = \"Exports <exports@example.com>\"";
+                let text =
+                    "must say who mails are from, such as from = \"Exports <exports@example.com>\"";
                 self.wrong(&place.key("from"), text);
             }
             Some(from) => {
@@ -219,6 +220,23 @@ impl Checker<'_> {
         }
     }
 
+    fn log(&mut self) {
+        if let Err(text) = crate::logging::filter(&self.loaded.config.log.level) {
+            self.wrong(&Place::of("log.level"), text);
+        }
+    }
+
+    fn dialects(&mut self) {
+        let place = Place::of("dialects");
+        for id in self.loaded.config.dialects.keys() {
+            self.known_dialect(&place.key(id), id);
+        }
+    }
+
+    fn known_dialect(&mut self, place: &Place, id: &str) {
+        if outhaul_dialects::ALL.iter().any(|dialect| dialect.id() == id) {
+            return;
+        }
         let hint = hint(id, outhaul_dialects::ALL.iter().map(|dialect| dialect.id()));
         self.wrong(place, format!("there is no dialect {id}{hint}"));
     }
@@ -365,11 +383,21 @@ impl Checker<'_> {
     }
 }
 
+/// Whether two addresses cannot be listened on at once. Port 0 is a free one each time.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (all || one.ip() == other.ip())
+}
+
 /// Ids stand in the paths of artifacts, so they are plain.
 fn is_tenant_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let first = id.bytes().next().is_some_and(plain);
     first && id.len() <= 64 && id.bytes().all(|b| plain(b) || matches!(b, b'-' | b'_'))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A dialect's own policy, then the changes for the dialect, then those for each tenant.
@@ -395,10 +423,6 @@ pub(super) fn policies(config: &Config) -> Policies {
 /// Everything that is wrong.
 pub fn load_checked(
     file: &std::path::Path,
-fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
     now: DateTime<Utc>,
 ) -> Result<(Loaded, Checked), Problems> {
     let loaded = super::load(file, Secrets::Read)?;

@@ -69,6 +69,21 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         (
             "[[tenants]]",
+            "[worker]\nlisten = '9090'\n[[tenants]]",
+            "t.toml:15: worker.listen: \"9090\" is not an address with a port",
+        ),
+        (
+            "[[tenants]]",
+            "[worker]\nlisten = '127.0.0.1:8080'\n[[tenants]]",
+            "t.toml:15: worker.listen: 127.0.0.1:8080 is taken by server.listen",
+        ),
+        (
+            "[[tenants]]",
+            "[server]\nmetrics_listen = '[::]:9090'\n[worker]\nlisten = '127.0.0.1:9090'\n[[tenants]]",
+            "t.toml:17: worker.listen: 127.0.0.1:9090 is taken by server.metrics_listen",
+        ),
+        (
+            "[[tenants]]",
             "[server]\nbase_url = 'ftp://x'\n[[tenants]]",
             "server.base_url: \"ftp://x\" is not an address",
         ),
@@ -175,21 +190,6 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         (
             "[[tenants]]",
-            "[worker]\nslots = -1\n[[tenants]]",
-            "worker.slots: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
-        ),
-        ("id = \"acme\"", "id = ", "t.toml:15: "),
-        ("kind = \"files\"", "kind = \"fles\"", "sources[0]"),
-        (
-            "url = \"data\"",
-            "ur = \"data\"",
-            "t.toml:5: sources[0].ur: unknown key (did you mean url?)",
-        ),
-    ];
-    for (from, to, expected) in cases {
-        assert!(GOOD.contains(from), "{from} is in the file");
-        (
-            "[[tenants]]",
             "[mail]\ntransport = 'smtp'\nhost = 'x'\n[[tenants]]",
             "t.toml:14: mail.from: must say who mails are from",
         ),
@@ -228,8 +228,37 @@ fn mistakes_are_answered_with_place_and_remedy() {
             "[mail]\nretry_secs = 0\n[[tenants]]",
             "t.toml:15: mail.retry_secs: must be at least 1",
         ),
+        (
+            "[[tenants]]",
+            "[worker]\nslots = -1\n[[tenants]]",
+            "worker.slots: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
+        ),
+        ("id = \"acme\"", "id = ", "t.toml:15: "),
+        ("kind = \"files\"", "kind = \"fles\"", "sources[0]"),
+        (
+            "url = \"data\"",
+            "ur = \"data\"",
+            "t.toml:5: sources[0].ur: unknown key (did you mean url?)",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert!(GOOD.contains(from), "{from} is in the file");
         let problems = answer(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(problems.contains(expected), "{to}:\n  wanted {expected}\n  {problems}");
+    }
+}
+
+#[test]
+fn ports_that_do_not_collide_are_taken() {
+    for (server, metrics, worker) in [
+        ("127.0.0.1:8080", "127.0.0.2:8080", "127.0.0.3:8080"),
+        ("0.0.0.0:0", "0.0.0.0:0", "127.0.0.1:0"),
+        ("0.0.0.0:8080", "127.0.0.1:8081", "127.0.0.1:8082"),
+    ] {
+        let listens = format!(
+            "[server]\nlisten = '{server}'\nmetrics_listen = '{metrics}'\n[worker]\nlisten = '{worker}'\n"
+        );
+        answer(&format!("{listens}{GOOD}")).expect(&listens);
     }
 }
 
@@ -238,6 +267,29 @@ fn all_mistakes_are_named_at_once() {
     let text = GOOD.replace("zone", "zon").replace("tenant_column", "tenant_colum");
     let problems = answer(&text).expect_err("two mistakes");
     assert_eq!(problems.0.len(), 2, "{problems}");
+}
+
+#[test]
+fn a_password_for_mail_goes_to_nobody_in_the_clear() {
+    let section = |host: &str, tls: &str| {
+        let password = "username = 'u'\npassword = { env = 'K' }";
+        let text = format!(
+            "[mail]\ntransport = 'smtp'\nfrom = 'a@x.org'\nhost = '{host}'\ntls = '{tls}'\n{password}\n{GOOD}"
+        );
+        let env = |name: &str| (name == "K").then(|| "s3cret".to_owned());
+        let loaded =
+            parse(&text, "t.toml", Path::new("."), Secrets::Read, std::iter::empty(), &env)?;
+        check(&loaded, DateTime::UNIX_EPOCH).map(|_| loaded)
+    };
+    for (host, tls) in [("x.org", "starttls"), ("x.org", "tls"), ("127.0.0.1", "none")] {
+        let loaded = section(host, tls).expect(tls);
+        assert_eq!(loaded.config.mail.password.as_deref(), Some("s3cret"));
+    }
+    let problems = section("x.org", "none").expect_err("it would be read on the way").to_string();
+    assert!(
+        problems.contains("t.toml:5: mail.tls: a password would be sent in the clear"),
+        "{problems}"
+    );
 }
 
 #[test]
@@ -263,23 +315,3 @@ fn what_is_shown_reads_back_and_hides_secrets() {
     let [config, again] = [config, again].map(|config| serde_json::to_value(config).expect("JSON"));
     assert_eq!(config, again);
 }
-#[test]
-fn a_password_for_mail_goes_to_nobody_in_the_clear() {
-    let section = |host: &str, tls: &str| {
-        let password = "username = 'u'\npassword = { env = 'K' }";
-        let text = format!(
-            "[mail]\ntransport = 'smtp'\nfrom = 'a@x.org'\nhost = '{host}'\ntls = '{tls}'\n{password}\n{GOOD}"
-        );
-        let env = |name: &str| (name == "K").then(|| "s3cret".to_owned());
-        let loaded =
-            parse(&text, "t.toml", Path::new("."), Secrets::Read, std::iter::empty(), &env)?;
-        check(&loaded, DateTime::UNIX_EPOCH).map(|_| loaded)
-    };
-    for (host, tls) in [("x.org", "starttls"), ("x.org", "tls"), ("127.0.0.1", "none")] {
-        let loaded = section(host, tls).expect(tls);
-        assert_eq!(loaded.config.mail.password.as_deref(), Some("s3cret"));
-    }
-    let problems = section("x.org", "none").expect_err("it would be read on the way").to_string();
-    assert!(problems.contains("t.toml:5: mail.tls: a password would be sent in the clear"), "{problems}");
-}
-
