@@ -109,7 +109,7 @@ async fn signalled(kind: SignalKind) {
 
 /// All causes, each once: a cause is left out whose text its effect quotes already, and an effect
 /// that only repeats its cause behind a name is said as that.
-fn text_of(error: &anyhow::Error) -> String {
+pub fn text_of(error: &anyhow::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut add = |text: String| {
         if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {

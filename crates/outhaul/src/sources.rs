@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
-use outhaul_engine::sources::SourceConfig;
+use outhaul_engine::sources::{LeftOut, SourceConfig};
 use serde_json::{Map, Value};
 
 use crate::config::Loaded;
+use crate::exit;
+use crate::output::{count, errln};
+
+/// Tables that are warned of, each in a line.
+const WARNINGS_MAX: usize = 20;
 
 /// The sources of a configuration. Slots may run in another folder, so that paths are absolute.
 pub fn of(loaded: &Loaded) -> Vec<SourceConfig> {
@@ -45,4 +50,19 @@ pub fn files_with(
     }
     let config = serde_json::from_value(Value::Object(more))?;
     Ok(below(config, &std::env::current_dir()?))
+}
+
+/// Warns of the tables that cannot be read: what, why, and what to do.
+pub fn warn(left_out: Vec<LeftOut>) {
+    let more = left_out.len().saturating_sub(WARNINGS_MAX);
+    for LeftOut { table, why } in left_out.into_iter().take(WARNINGS_MAX) {
+        let why = exit::text_of(&why.into()).replace('\n', " ");
+        errln!(
+            "warning: {table} is left out: {why}; mend it, say how it is read (its format, its \
+             delimiter), or take it away"
+        );
+    }
+    if more > 0 {
+        errln!("warning: {} left out, too", count(more, "more table is", "more tables are"));
+    }
 }

@@ -7,7 +7,7 @@
 //! keeps two of them from happening at once. It knows no HTTP, no vendor and no file.
 //!
 //! Where to look:
-//! * [`open_exclusive`] and [`open_shared`]: the way in;
+//! * [`open_exclusive`], [`open_shared`] and [`open_unchanged`]: the way in;
 //! * `rows`: the stored form of an export;
 //! * `sqlite/`: the store in one file, a topic per file; `migrations/sqlite/` has its tables;
 //! * `tests/it/conformance/`: what every store must do, run by this one and by the one in memory.
@@ -85,4 +85,14 @@ pub async fn open_exclusive(address: &str) -> Result<Store, Error> {
 pub async fn open_shared(address: &str) -> Result<Store, Error> {
     let Address::Sqlite(path) = address.parse()?;
     Ok(Store { sqlite: Arc::new(SqliteStore::open_shared(&path).await?) })
+}
+
+/// Opens a store that is there to look at it, also while a server serves it. An older one is not
+/// brought up to date.
+///
+/// # Errors
+/// As [`open_exclusive`]; [`Error::Older`] for an older one, whoever serves it.
+pub async fn open_unchanged(address: &str) -> Result<Store, Error> {
+    let Address::Sqlite(path) = address.parse()?;
+    Ok(Store { sqlite: Arc::new(SqliteStore::open_unchanged(&path).await?) })
 }

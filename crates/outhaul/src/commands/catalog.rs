@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 pub use compare::compare;
-use outhaul_engine::sources::{DiscoveredTable, discover};
+use outhaul_engine::sources::{Discovered, DiscoveredTable, survey};
 use outhaul_exports::catalog::{Catalog, Object, hint};
 use outhaul_exports::{Clock as _, SystemClock};
 
@@ -102,9 +102,14 @@ async fn init(
     force: bool,
 ) -> anyhow::Result<()> {
     let config = sources::files(name, source)?;
-    let tables = discover(&config).await.with_context(|| format!("cannot read {source}"))?;
-    if tables.is_empty() {
-        bail!("{source} holds no Parquet, CSV or NDJSON files");
+    let unread = || format!("cannot read {source}");
+    let Discovered { tables, left_out } = survey(&config).await.with_context(unread)?;
+    let holds_some = !left_out.is_empty();
+    sources::warn(left_out);
+    match (tables.is_empty(), holds_some) {
+        (true, true) => bail!("{source} holds no table that can be read"),
+        (true, false) => bail!("{source} holds no Parquet, CSV or NDJSON files"),
+        (false, _) => {}
     }
     if let Some(column) = tenant_column {
         known(column, &tables)?;

@@ -152,30 +152,34 @@ async fn look_at_mail(loaded: &Loaded, findings: &mut Findings) {
 async fn open_store(loaded: &Loaded, trial: &Trial, findings: &mut Findings) -> Option<Store> {
     let address = assemble::store_address(loaded);
     let path = Path::new(address.strip_prefix("sqlite:").unwrap_or(&address));
-    let is_there = path.exists();
-    if !is_there {
+    findings.room("store volume", path);
+    if path.exists() {
+        match outhaul_store::open_unchanged(&address).await {
+            Ok(store) => {
+                findings.store(&store, &address).await;
+                return Some(store);
+            }
+            Err(outhaul_store::Error::Older { found, known, .. }) => {
+                let text = format!(
+                    "{address} has form {found}, and this version needs {known}: `outhaul serve` brings it up to date; a copy of it is the way back"
+                );
+                findings.doubt("store", text);
+            }
+            Err(error) => {
+                findings.bad("store", error.to_string());
+                return None;
+            }
+        }
+    } else {
         findings.made_later("store", path);
     }
-    let open = if is_there { address.clone() } else { trial.store() };
-    let store = match outhaul_store::open_shared(&open).await {
-        Ok(store) => store,
+    match outhaul_store::open_shared(&trial.store()).await {
+        Ok(store) => Some(store),
         Err(error) => {
-            findings.bad("store", format!("{error}"));
-            return None;
-        }
-    };
-    if is_there {
-        match store.check().await {
-            Ok(wrong) if wrong.is_empty() => findings.good("store", format!("{address} is whole")),
-            Ok(wrong) => findings.bad(
-                "store",
-                format!("{address} is damaged: {}; restore a backup", wrong.join("; ")),
-            ),
-            Err(error) => findings.bad("store", error.chain()),
+            findings.bad("store", error.to_string());
+            None
         }
     }
-    findings.room("store volume", path);
-    Some(store)
 }
 
 /// The local folder of artifacts, if it has to be made yet.
@@ -311,6 +315,18 @@ impl Findings {
 
     fn bad(&mut self, what: &'static str, text: String) {
         self.add(what, Grade::Bad, text);
+    }
+
+    /// Whether a store is whole.
+    async fn store(&mut self, store: &Store, address: &str) {
+        match store.check().await {
+            Ok(wrong) if wrong.is_empty() => self.good("store", format!("{address} is whole")),
+            Ok(wrong) => self.bad(
+                "store",
+                format!("{address} is damaged: {}; restore a backup", wrong.join("; ")),
+            ),
+            Err(error) => self.bad("store", error.chain()),
+        }
     }
 
     /// What a server makes at its start, if it can.

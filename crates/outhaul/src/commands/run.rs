@@ -50,7 +50,7 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     source: String,
     /// A key of a source, as in the configuration's [[sources]], such as `format=csv`,
-    /// `decimal_digits=2` or `options.region=eu-west-1`; a value is JSON, or else a text.
+    /// `delimiter=;` or `options.region=eu-west-1`; a value is JSON, or else a text.
     #[arg(long = "source-option", value_name = "KEY=VALUE")]
     source_options: Vec<String>,
     /// The table whose rows are exported.
@@ -132,6 +132,10 @@ async fn work(options: &Options) -> anyhow::Result<()> {
     let query = query(options, &own.catalog).map_err(known)?;
     let moment = own.engine.begin(&own.scope, &limits).await?;
     let rows = moment.open(&query).await.map_err(anyhow::Error::from).map_err(known)?;
+    if !options.quiet {
+        // Whoever names one of them was just told why it cannot be read.
+        sources::warn(own.left_out);
+    }
 
     let bar = match options.quiet {
         true => ProgressBar::hidden(),

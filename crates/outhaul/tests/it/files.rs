@@ -183,6 +183,67 @@ fn any_output_name_will_do_and_warnings_name_their_column() {
     ran.good();
 }
 
+/// A table that cannot be read is told of, in one line, and does not disturb the others.
+#[test]
+fn tables_that_are_left_out_are_told_of() {
+    let folder = orders();
+    fs::write(folder.path().join("in/bad.parquet"), "SECRET").expect("it is written");
+    fs::write(folder.path().join("in/semi.csv"), "id;name\n1;\"a,b\"\n").expect("it is written");
+    let run = ["run", "--source", "in", "--output", "-", "--object"];
+    let run = |more: &[&str]| run_in(folder.path(), &[&run[..], more].concat());
+    let init = || run_in(folder.path(), &["catalog", "init", "in"]);
+    for ran in [run(&["orders"]), init()] {
+        for table in ["bad.parquet", "semi.csv"] {
+            let lines = ran.err.lines().filter(|line| {
+                line.starts_with(&format!("warning: {table} is left out: "))
+                    && line.contains("a file of its source is damaged")
+                    && line.ends_with("or take it away")
+            });
+            assert_eq!(lines.count(), 1, "{table}: {}", ran.err);
+        }
+        ran.good();
+    }
+    assert_eq!(run(&["orders", "--quiet"]).err, "");
+    let words = run(&["bad"]).ended(1);
+    assert!(!words.contains("warning") && words.contains("object bad.parquet"), "{words}");
+    let config = "[[sources]]\nkind = \"files\"\nname = \"main\"\nurl = \"in\"\n\n[[catalog.objects]]\nname = \"Bad\"\nsource = \"main\"\ntable = \"bad\"\nkey = [\"id\"]\ntenant_column = \"org\"\nfields = [{ name = \"id\", type = \"integer\" }]\n";
+    fs::write(folder.path().join("outhaul.toml"), config).expect("it is written");
+    let checked = run_in(folder.path(), &["catalog", "check"]);
+    assert!(checked.out.contains("object Bad: a file of its source is damaged"), "{}", checked.out);
+    checked.ended(3);
+    fs::remove_file(folder.path().join("in/orders.csv")).expect("it goes");
+    let words = init().ended(1);
+    assert!(words.contains("in holds no table that can be read"), "{words}");
+    for n in 0..30 {
+        fs::write(folder.path().join(format!("in/empty{n}.csv")), "").expect("it is written");
+    }
+    let words = init().ended(1);
+    assert_eq!(words.matches("is left out: ").count(), 20, "{words}");
+    assert!(words.contains("\nwarning: 12 more tables are left out, too\n"), "{words}");
+}
+
+#[test]
+fn csv_files_are_separated_as_the_source_option_says() {
+    let folder = orders();
+    fs::write(folder.path().join("in/semi.csv"), "id;name\n1;\"a,b\"\n").expect("it is written");
+    fs::write(folder.path().join("in/tabs.tsv"), "id\tname\n1\ta,b\n").expect("it is written");
+    let run = |file: &str, more: &[&str]| {
+        let given = format!("in/{file}");
+        let sql = format!("select * from {}", &file[..4]);
+        let run = ["run", "--source", &given, "--sql", &sql, "--output", "-", "--source-option"];
+        run_in(folder.path(), &[&run[..], more].concat())
+    };
+    for (file, more) in [
+        ("semi.csv", &["delimiter=;"][..]),
+        ("tabs.tsv", &["format=csv", "--source-option", "delimiter=\t"]),
+        ("tabs.tsv", &["format=csv", "--source-option", r#"delimiter="\t""#]),
+    ] {
+        assert_eq!(run(file, more).good(), "id,name\n1,\"a,b\"\n", "{more:?}");
+    }
+    let words = run("semi.csv", &[r"delimiter=\t"]).ended(2);
+    assert!(words.contains("is no delimiter: write one ASCII character"), "{words}");
+}
+
 #[test]
 fn mistakes_have_their_own_exit_codes() {
     let folder = orders();
@@ -295,6 +356,36 @@ fn a_catalog_is_checked_by_the_engine() {
     assert_eq!(said(&["object Far", "column entity"]), 1, "{}", checked.out);
     assert_eq!(lines.len(), 5, "{}", checked.out);
     checked.ended(3);
+}
+
+#[test]
+fn a_port_that_is_taken_names_what_to_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("in")).expect("it is made");
+    let config = "[[sources]]\nkind = \"files\"\nname = \"main\"\nurl = \"in\"\n";
+    fs::write(folder.path().join("outhaul.toml"), config).expect("it is written");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let words = run_in(folder.path(), &["serve", "--listen", &address]).ended(1);
+    let remedy = "choose another with server.listen (outhaul serve --listen)";
+    assert!(words.contains(&format!("cannot listen on {address}; {remedy}")), "{words}");
+}
+
+/// An older store is its server's to bring up to date: who only looks leaves it as it is.
+#[test]
+fn doctor_leaves_an_older_store_alone() {
+    let folder = orders();
+    let config = "[[sources]]\nkind = \"files\"\nname = \"main\"\nurl = \"in\"\n";
+    fs::write(folder.path().join("outhaul.toml"), config).expect("it is written");
+    let store = folder.path().join("outhaul.db");
+    // The oldest of all: a server that was killed before it made any table.
+    fs::write(&store, "").expect("it is written");
+    let said = run_in(folder.path(), &["doctor"]).good();
+    let line = said.lines().find(|line| line.contains("outhaul.db has form 0, and this version"));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(line.starts_with("look ") && line.contains("`outhaul serve` brings it up"), "{line}");
+    assert_eq!(fs::metadata(&store).expect("it is there").len(), 0);
+    assert_eq!(names(folder.path()), ["in", "outhaul.db", "outhaul.toml"]);
 }
 
 #[test]

@@ -74,6 +74,12 @@ impl SqliteStore {
         Ok(Self::over(options, connection, None))
     }
 
+    /// Opens the store to look at it.
+    pub(crate) async fn open_unchanged(path: &Path) -> Result<Self, crate::Error> {
+        let (options, connection) = open::connect(path, open::Upgrade::No).await?;
+        Ok(Self::over(options, connection, None))
+    }
+
     fn over(
         options: SqliteConnectOptions,
         connection: SqliteConnection,

@@ -116,6 +116,20 @@ async fn a_store_of_a_newer_version_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn looking_at_an_older_store_does_not_change_it() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store.db");
+    open(folder.path()).await.close().await;
+    outhaul_store::open_unchanged(&address(folder.path())).await?.close().await;
+    sql(&path, "PRAGMA user_version = 0; PRAGMA journal_mode = DELETE").await?;
+    let before = std::fs::read(&path)?;
+    let refused = refusal(outhaul_store::open_unchanged(&address(folder.path()))).await;
+    assert!(matches!(refused, Error::Older { found: 0, .. }), "{refused:?}");
+    assert_eq!(std::fs::read(&path)?, before);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_store_without_tables_waits_for_its_server() -> anyhow::Result<()> {
     // A server has the lock and has made nothing yet.
     let folder = tempfile::tempdir()?;
