@@ -183,14 +183,14 @@ impl Inner {
             Query::Select(select) => self.select(select).await?,
             Query::Sql { text } => self.sql(text).await?,
         };
-        let Planned { plan, labels, width, estimated_rows, counted } = planned;
+        let Planned { plan, labels, json, width, estimated_rows, counted } = planned;
         let session = self.run.session(width);
         let plan = physical(session.clone(), plan).await.map_err(planning)?;
         refuse_unguarded(&plan).map_err(planning)?;
         if plan.schema().fields().len() != labels.len() + usize::from(counted.is_some()) {
             return Err(Error::internal("a plan has other columns than its query"));
         }
-        Ok((Ready { plan, labels, estimated_rows, counted }, session))
+        Ok((Ready { plan, labels, json, estimated_rows, counted }, session))
     }
 
     async fn select(&self, select: &Select) -> Result<Planned> {

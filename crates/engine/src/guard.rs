@@ -24,7 +24,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::scalar::ScalarValue;
-use outhaul_exports::catalog::Object;
+use outhaul_exports::catalog::{FieldType, Object};
 use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::MASK;
 use outhaul_exports::{Error, Result};
@@ -36,6 +36,9 @@ use crate::sources::{ScanAsk, Table};
 
 /// Name of the column that says whether a row is deleted.
 pub(crate) const DELETED: &str = "#deleted";
+
+/// The type of text in the view of an object.
+const TEXT: DataType = DataType::Utf8View;
 
 /// Name under which a physical column is joined by.
 pub(crate) fn join_name(column: &str) -> String {
@@ -86,6 +89,8 @@ struct Exposed {
     /// Index of its physical column; of no meaning for a count.
     physical: usize,
     how: How,
+    /// Whether it is declared as JSON, and not masked.
+    json: bool,
 }
 
 #[derive(Debug)]
@@ -140,6 +145,12 @@ impl Guard {
 
     pub(crate) fn object(&self) -> &Arc<Object> {
         &self.object
+    }
+
+    /// Whether a column is a field of JSON in text, as it is.
+    pub(crate) fn is_json(&self, column: &str) -> bool {
+        let at = self.schema.index_of(column);
+        at.is_ok_and(|at| self.columns[at].json && *self.schema.field(at).data_type() == TEXT)
     }
 
     /// How many rows of the scope there may be. Never too few.
@@ -386,11 +397,11 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
                 "object {}: field {} has no column in the source any more",
                 object.name, field.name
             );
-            return absent(&name, DataType::Utf8View, text);
+            return absent(&name, TEXT, text);
         };
         if field.sensitive && matches!(view, View::Sql) {
-            let masked = Field::new(name, DataType::Utf8View, true);
-            return (masked, Exposed { physical: at, how: How::Masked });
+            let masked = Field::new(name, TEXT, true);
+            return (masked, Exposed { physical: at, how: How::Masked, json: false });
         }
         let from = physical.field(at).data_type();
         let (data_type, how) = match reading(from, field.field_type, table.text_scale()) {
@@ -403,17 +414,18 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             Reading::Never(why) => {
                 let text =
                     format!("object {}: the column of field {} {why}", object.name, field.name);
-                return absent(&name, DataType::Utf8View, text);
+                return absent(&name, TEXT, text);
             }
         };
-        (Field::new(name, data_type, true), Exposed { physical: at, how })
+        let json = field.field_type == FieldType::Json;
+        (Field::new(name, data_type, true), Exposed { physical: at, how, json })
     });
     fields.collect()
 }
 
 fn absent(name: &str, data_type: DataType, text: String) -> (Field, Exposed) {
     let field = Field::new(name, data_type, true);
-    (field, Exposed { physical: 0, how: How::Absent(text) })
+    (field, Exposed { physical: 0, how: How::Absent(text), json: false })
 }
 
 fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field, Exposed)> {
@@ -422,13 +434,13 @@ fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
     let mut hidden = Vec::new();
     if *counted {
         let field = Field::new(ROW, DataType::UInt64, true);
-        hidden.push((field, Exposed { physical: 0, how: How::Row }));
+        hidden.push((field, Exposed { physical: 0, how: How::Row, json: false }));
     }
     if let Some(column) = &object.deleted_column {
         hidden.push(match physical.index_of(column) {
             Ok(at) => {
                 let field = Field::new(DELETED, DataType::Boolean, true);
-                (field, Exposed { physical: at, how: How::Deleted })
+                (field, Exposed { physical: at, how: How::Deleted, json: false })
             }
             Err(_) => {
                 let text = format!("object {}: its source has no column {column}", object.name);
@@ -440,14 +452,14 @@ fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
         Ok(at) => {
             let data_type = physical.field(at).data_type().clone();
             let field = Field::new(join_name(column), data_type, true);
-            (field, Exposed { physical: at, how: How::AsIs })
+            (field, Exposed { physical: at, how: How::AsIs, json: false })
         }
         Err(_) => {
             let text = format!(
                 "object {}: its source has no column {column}, by which it is related",
                 object.name
             );
-            absent(&join_name(column), DataType::Utf8View, text)
+            absent(&join_name(column), TEXT, text)
         }
     }));
     hidden

@@ -1,6 +1,7 @@
 //! From a physical plan to the batches that leave this room.
 //!
-//! Headings are given here, at the very end, because they may repeat and a plan's names may not.
+//! Headings are given here, at the very end, because they may repeat and a plan's names may not;
+//! and so are the marks of JSON in text, which a plan's operators would keep or lose as they like.
 //! Dropping the stream drops the plan's tasks; nothing goes on in the background.
 
 use std::collections::HashMap;
@@ -9,11 +10,11 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
-use outhaul_exports::flow::RowStream;
+use outhaul_exports::flow::{RowStream, marked_as_json};
 use outhaul_exports::manifest::ColumnNote;
 use outhaul_exports::{Error, Result};
 
@@ -26,6 +27,8 @@ pub(crate) struct Ready {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     /// The headings, one for each column of the plan.
     pub(crate) labels: Vec<String>,
+    /// Which columns are JSON in text.
+    pub(crate) json: Vec<bool>,
     /// How many rows there may be, where it can be told.
     pub(crate) estimated_rows: Option<u64>,
     /// A last column counts the base object's rows. It is checked and does not go on.
@@ -45,12 +48,12 @@ impl Ready {
     /// The schema of the result.
     fn schema(&self) -> SchemaRef {
         let fields = self.plan.schema();
-        let fields = fields.fields().iter().zip(&self.labels);
-        Arc::new(Schema::new(
-            fields
-                .map(|(field, label)| Field::new(label, field.data_type().clone(), true))
-                .collect::<Vec<_>>(),
-        ))
+        let fields = fields.fields().iter().zip(&self.labels).zip(&self.json);
+        let field = |((field, label), json): ((&FieldRef, &String), &bool)| {
+            let field = Field::new(label, field.data_type().clone(), true);
+            if *json { marked_as_json(field) } else { field }
+        };
+        Arc::new(Schema::new(fields.map(field).collect::<Vec<_>>()))
     }
 
     /// The columns of the result, for those who only want to know them.

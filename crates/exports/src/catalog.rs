@@ -15,6 +15,7 @@ use arrow_schema::DataType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::is_json_text;
 use crate::{Error, ErrorKind, Result};
 
 /// A checked catalog.
@@ -143,6 +144,11 @@ impl FieldType {
         }
     }
 
+    /// What a catalog calls values of an Arrow column: text that is marked as JSON is JSON.
+    pub fn of_column(column: &arrow_schema::Field) -> Self {
+        if is_json_text(column) { Self::Json } else { Self::of(column.data_type()) }
+    }
+
     /// Whether values can be added up.
     pub fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Decimal | Self::Float)
@@ -214,6 +220,20 @@ impl Object {
     /// The relation of that name (any case).
     pub fn relation(&self, name: &str) -> Option<&Relation> {
         self.relation_index.get(&folded(name)).map(|&at| &self.relations[at])
+    }
+
+    /// The relation of that name.
+    ///
+    /// # Errors
+    /// `UnknownField`, with the nearest known name as a hint: relations share a field's name space.
+    pub fn require_relation(&self, name: &str) -> Result<&Relation> {
+        self.relation(name).ok_or_else(|| {
+            let hint = hint(name, self.relations.iter().map(|relation| relation.name.as_str()));
+            Error::new(
+                ErrorKind::UnknownField { name: name.to_owned() },
+                format!("there is no relation named {} in {}{hint}", shown(name), self.name),
+            )
+        })
     }
 
     /// The field of that name.

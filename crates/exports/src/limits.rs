@@ -18,6 +18,8 @@ pub const ORDER_BY_MAX: usize = 50;
 pub const RELATION_DEPTH_MAX: usize = 4;
 /// Terms joined by one AND, OR, or arithmetic chain. DataFusion overflows its stack at 2,000.
 pub const CHAIN_TERMS_MAX: usize = 500;
+/// Conditions of one query on related rows. Each joins an object.
+pub const EXISTS_MAX: usize = 30;
 /// Conditions or parentheses inside each other.
 pub const NESTING_MAX: usize = 50;
 /// Values of one IN list.

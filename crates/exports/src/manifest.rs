@@ -88,7 +88,7 @@ impl ColumnNote {
     pub fn of(schema: &Schema) -> Vec<Self> {
         let note = |field: &FieldRef| Self {
             name: field.name().clone(),
-            field_type: FieldType::of(field.data_type()),
+            field_type: FieldType::of_column(field),
             nullable: field.is_nullable(),
         };
         schema.fields().iter().map(note).collect()

@@ -319,6 +319,19 @@ pub enum Condition {
         #[serde(default)]
         ignore_case: bool,
     },
+    /// The base object's row has related rows. It is true or false, never unknown: a row whose
+    /// key is null has none.
+    Exists {
+        /// API name of the base object's relation that leads to them, of any cardinality.
+        relation: String,
+        /// Which of them count. Its paths start at the relation's target. Rows that are marked as
+        /// deleted count only where the query does not leave such rows out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<Box<Condition>>,
+        /// It has none of them.
+        #[serde(default)]
+        negated: bool,
+    },
     /// All of them hold.
     And(Vec<Condition>),
     /// One of them holds.

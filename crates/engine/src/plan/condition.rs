@@ -30,6 +30,9 @@ impl Scope<'_> {
                 Ok(balanced(self.terms(terms)?, Operator::Or).unwrap_or_else(|| lit(false)))
             }
             Condition::Not(inner) => Ok(Expr::Not(Box::new(self.condition(inner)?))),
+            Condition::Exists { relation, filter, negated } => {
+                self.is_found(relation, filter.as_deref(), *negated)
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! From the neutral query to a logical plan, by expressions only: no SQL text is ever made.
 //!
 //! The steps, in order: the base object's rows; one left join for each relation that a path
-//! follows; the conditions; groups; the order; the range; the columns. Names inside a plan are
+//! follows; joins with related rows that conditions ask for; the conditions; groups; the order; the range; the columns. Names inside a plan are
 //! ours (`base`, `r1`, `c0`), because the customer's headings may repeat.
 
 mod condition;
+mod exists;
+mod json;
 mod number;
 mod paths;
 mod value;
@@ -23,6 +25,7 @@ use crate::guard::{DELETED, Guard, join_name, mask};
 use crate::session::Width;
 use crate::stream::Counted;
 
+pub(crate) use json::columns as json_columns;
 pub(crate) use paths::Joins;
 
 /// A logical plan and what is known about its result.
@@ -31,6 +34,8 @@ pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     /// The headings.
     pub(crate) labels: Vec<String>,
+    /// Which columns are JSON in text.
+    pub(crate) json: Vec<bool>,
     pub(crate) width: Width,
     pub(crate) estimated_rows: Option<u64>,
     /// A last column counts the base object's rows, by which the result is checked: each of them
@@ -46,11 +51,13 @@ pub(crate) fn plan(
     guards: &[Arc<Guard>],
     more: Option<Expr>,
 ) -> Result<Planned> {
-    let rows = rows(select, joins, guards)?;
+    let rows = rows(select.deleted, joins, guards)?;
+    let terms = exists::terms(select.filter.as_ref());
+    let rows = exists::joined(rows, &terms, select.deleted, joins, guards)?;
     let scope = Scope::new(joins, guards, &rows, None);
     let mut conditions: Vec<Expr> = more.into_iter().collect();
-    if let Some(filter) = &select.filter {
-        conditions.push(scope.condition(filter)?);
+    for term in terms.into_iter().filter(|term| !exists::is_exists(term)) {
+        conditions.push(scope.condition(term)?);
     }
     let rows = match condition::all(conditions) {
         Some(condition) => rows.filter(condition).map_err(planning)?,
@@ -64,7 +71,7 @@ pub(crate) fn plan(
         (rows, None)
     };
     let scope = Scope::new(joins, guards, &rows, groups);
-    let counted = (!aggregate && !joins.joined().is_empty()).then_some({
+    let counted = (!aggregate && joins.is_joined()).then_some({
         if select.order_by.is_empty() { Counted::InOrder } else { Counted::AnyOrder }
     });
     let row = || Expr::Column(Name::new(Some(joins.base_alias()), ROW));
@@ -97,8 +104,13 @@ pub(crate) fn plan(
     }
     let plan = rows.project(columns).map_err(planning)?;
     let plan = plan.build().map_err(planning)?;
+    // What is sealed is JSON no longer when it is written.
+    let sealed = select.columns.iter().map(|column| column.protection == Protection::Sealed);
+    let json = json_columns(&plan).into_iter().zip(sealed).map(|(json, sealed)| json && !sealed);
+    let json = json.collect();
     Ok(Planned {
         plan,
+        json,
         labels: select.columns.iter().map(|column| column.label.clone()).collect(),
         // A sort in one piece spills by itself; sorted parts would be merged by an operator that
         // holds a part's whole batches in memory and cannot spill.
@@ -118,14 +130,14 @@ fn estimate(select: &Select, aggregate: bool, guards: &[Arc<Guard>]) -> Option<u
 }
 
 /// The base object's rows, with what its relations lead to.
-fn rows(select: &Select, joins: &Joins, guards: &[Arc<Guard>]) -> Result<LogicalPlanBuilder> {
+fn rows(mode: DeletedRows, joins: &Joins, guards: &[Arc<Guard>]) -> Result<LogicalPlanBuilder> {
     let deleted = |guard: &Guard, alias: &str| {
         let known = guard.object().deleted_column.is_some();
         known.then(|| Expr::Column(Name::new(Some(alias), DELETED)))
     };
     let base = &guards[0];
     let mut rows = scan(base, joins.base_alias())?;
-    rows = match (select.deleted, deleted(base, joins.base_alias())) {
+    rows = match (mode, deleted(base, joins.base_alias())) {
         (DeletedRows::Include, _) | (DeletedRows::Exclude, None) => rows,
         (DeletedRows::Exclude, Some(deleted)) => {
             rows.filter(deleted.is_not_true()).map_err(planning)?
@@ -137,7 +149,7 @@ fn rows(select: &Select, joins: &Joins, guards: &[Arc<Guard>]) -> Result<Logical
     };
     for (join, guard) in joins.joined().iter().zip(&guards[1..]) {
         let mut target = scan(guard, &join.alias)?;
-        if select.deleted == DeletedRows::Exclude
+        if mode == DeletedRows::Exclude
             && let Some(deleted) = deleted(guard, &join.alias)
         {
             target = target.filter(deleted.is_not_true()).map_err(planning)?;

@@ -26,7 +26,7 @@ use crate::guard::Guard;
 pub(crate) fn condition(
     text: &str,
     guard: &Arc<Guard>,
-    alias: &'static str,
+    alias: &str,
     session: &SessionState,
 ) -> Result<Expr> {
     check::length(text)?;

@@ -28,7 +28,7 @@ use outhaul_exports::{Error, ErrorKind, Result, limits};
 
 use crate::error::planning;
 use crate::guard::Guard;
-use crate::plan::Planned;
+use crate::plan::{Planned, json_columns};
 use allow::{ALLOWED_STATEMENT, width};
 use context::Offered;
 
@@ -114,8 +114,8 @@ pub(crate) fn plan(
         let canonical = canonical(&objects);
         names.map(|name| canonical.get(&name).cloned().unwrap_or(name)).collect()
     });
-    let width = width(&plan);
-    Ok(Planned { plan, labels, width, estimated_rows: None, counted: None })
+    let (width, json) = (width(&plan), json_columns(&plan));
+    Ok(Planned { plan, labels, json, width, estimated_rows: None, counted: None })
 }
 
 /// Names of fields as the catalog writes them, by how the planner sees them.

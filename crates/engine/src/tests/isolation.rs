@@ -2,7 +2,9 @@
 //! answers over tables that hold only the one tenant's rows.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use outhaul_exports::query::{
     Aggregate, Column, Compare, Condition, DatePart, DeletedRows, Expr, Literal, OrderBy,
     Protection, Query, Select,
@@ -10,7 +12,7 @@ use outhaul_exports::query::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::kit::{Answer, Plan, TENANTS, World, field};
+use super::kit::{Answer, Plan, TENANTS, World, exists, field, select, write_file};
 use crate::sources::files::FileFormat;
 
 /// How many queries: more by the environment.
@@ -102,8 +104,27 @@ fn leaf() -> impl Strategy<Value = Condition> {
     ]
 }
 
+/// Conditions on rows that an account leads to, by relations to one row and to many.
+fn related() -> impl Strategy<Value = Condition> {
+    let relations = &["Contacts", "Invoices", "Children", "BillToContact"];
+    let filter = prop::option::of((any::<bool>(), op(), text()));
+    (one_of(relations), filter, any::<bool>()).prop_map(|(relation, filter, negated)| {
+        let names = match relation.as_str() {
+            "Invoices" => ["InvoiceNumber", "BillToContact.FirstName"],
+            "Children" => ["Name", "BillToContact.Id"],
+            _ => ["FirstName", "Account.Name"],
+        };
+        let filter = filter.map(|(far, op, value)| Condition::Compare {
+            left: field(names[usize::from(far)]),
+            op,
+            right: Expr::Literal(Literal::Text(value)),
+        });
+        exists(&relation, filter, negated)
+    })
+}
+
 fn condition() -> impl Strategy<Value = Condition> {
-    leaf().prop_recursive(3, 8, 3, |inner| {
+    prop_oneof![4 => leaf(), 1 => related()].prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::And),
             prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::Or),
@@ -285,4 +306,52 @@ fn compare_worlds(format: FileFormat) {
         .unwrap_or_else(|failure| panic!("{failure}"));
     let answered = answered.get();
     assert!(answered * 3 > cases() * 2, "only {answered} were answered: the test asks nothing");
+}
+
+/// Keys may be the same for several tenants; rows of others count for nothing all the same.
+#[tokio::test]
+async fn related_rows_of_another_tenant_do_not_count() {
+    let text = |of: &[&str]| -> ArrayRef { Arc::new(StringArray::from(of.to_vec())) };
+    let accounts = RecordBatch::try_from_iter(vec![
+        ("tenant", text(&["ta", "tb", "ta", "tb", "ta", "tb"])),
+        ("Id", text(&["1", "1", "2", "2", "3", "3"])),
+        ("Deleted", text(&["no"; 6])),
+    ]);
+    let contacts = RecordBatch::try_from_iter(vec![
+        ("tenant", text(&["tb", "ta", "tc", "tb", "ta"])),
+        ("Id", text(&["c1", "c2", "c3", "c4", "c5"])),
+        ("AccountId", text(&["1", "2", "3", "3", "2"])),
+        ("FirstName", text(&["tb", "ta", "tc", "tb", "ta"])),
+    ]);
+    let world = World::new();
+    for (object, batch) in [("Account", accounts), ("Contact", contacts)] {
+        let path = world.dir.path().join(format!("data/{object}.parquet"));
+        write_file(&path, &batch.expect("columns of one length"), FileFormat::Parquet);
+    }
+    let named = |name: &str| Condition::Compare {
+        left: field("FirstName"),
+        op: Compare::Eq,
+        right: Expr::Literal(Literal::Text(name.to_owned())),
+    };
+    let or_never = |condition| {
+        let never = Condition::IsNull { expr: field("Id"), negated: false };
+        Condition::Or(vec![condition, never])
+    };
+    for (tenant, filter, with, without) in [
+        ("ta", None, vec!["2"], vec!["1", "3"]),
+        ("tb", None, vec!["1", "3"], vec!["2"]),
+        ("tc", None, vec![], vec![]),
+        ("ta", Some(named("tb")), vec![], vec!["1", "2", "3"]),
+        ("tb", Some(named("tb")), vec!["1", "3"], vec!["2"]),
+    ] {
+        for (negated, ids) in [(false, with), (true, without)] {
+            let alone = exists("Contacts", filter.clone(), negated);
+            for condition in [alone.clone(), or_never(alone)] {
+                let mut query = select("Account", &["Id"]);
+                query.filter = Some(condition);
+                let answer = world.select(tenant, &query).await.expect("rows");
+                assert_eq!(answer.column(0), ids, "{tenant}: {:?}", query.filter);
+            }
+        }
+    }
 }

@@ -14,10 +14,13 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 use futures::TryStreamExt;
-use outhaul_exports::catalog::Catalog;
+use outhaul_exports::catalog::raw::{RawObject, RawRelation};
+use outhaul_exports::catalog::{Cardinality, Catalog};
 use outhaul_exports::ports::{Engine, RunLimits, Snapshot};
 use outhaul_exports::principal::TenantScope;
-use outhaul_exports::query::{Column, Expr, Path as FieldPath, Protection, Query, Select};
+use outhaul_exports::query::{
+    Column, Condition, Expr, Path as FieldPath, Protection, Query, Select,
+};
 use outhaul_exports::testing::sample;
 use outhaul_exports::{Error, Result};
 use tempfile::TempDir;
@@ -118,8 +121,42 @@ impl World {
     }
 }
 
+/// The sample catalog, with relations to many rows.
 pub(super) fn catalog() -> Catalog {
-    sample::catalog()
+    let mut objects = toml::from_str::<Objects>(CATALOG).expect("a catalog").objects;
+    for (object, name, target, columns) in [
+        ("Account", "Contacts", "Contact", vec![("Id", "AccountId")]),
+        ("Account", "Invoices", "Invoice", vec![("Id", "AccountId")]),
+        ("Account", "Children", "Account", vec![("Id", "ParentId")]),
+        (
+            "Invoice",
+            "Alike",
+            "Invoice",
+            vec![("AccountId", "AccountId"), ("Status", "Status"), ("Comments", "Comments")],
+        ),
+    ] {
+        let object = objects.iter_mut().find(|o| o.name == object).expect("an object");
+        object.relations.push(RawRelation {
+            name: name.to_owned(),
+            label: None,
+            target: target.to_owned(),
+            columns: columns.into_iter().map(|(a, b)| (a.to_owned(), b.to_owned())).collect(),
+            cardinality: Cardinality::ToMany,
+        });
+    }
+    Catalog::check(objects).expect("a sound catalog")
+}
+
+#[derive(serde::Deserialize)]
+struct Objects {
+    objects: Vec<RawObject>,
+}
+
+const CATALOG: &str = include_str!("../../../exports/src/testing/catalog.toml");
+
+/// A condition on related rows.
+pub(super) fn exists(relation: &str, filter: Option<Condition>, negated: bool) -> Condition {
+    Condition::Exists { relation: relation.to_owned(), filter: filter.map(Box::new), negated }
 }
 
 /// The result of a query as text.

@@ -2,8 +2,10 @@
 
 mod barriers;
 
+mod exists;
 mod files;
 mod isolation;
+mod json;
 mod kit;
 mod limits;
 mod oracle;

@@ -1,13 +1,13 @@
 //! Conditions against an oracle: rows that random conditions over a table and a relation to the
 //! same table keep, as a query over an object and as SQL text, are those that a plain evaluation
 //! of the condition over all rows keeps. Both sides have fields of the same names, and a row whose
-//! relation leads nowhere has nulls there.
+//! relation leads nowhere has nulls there. Conditions on related rows are asked of the same table.
 
 use outhaul_exports::query::{Compare, Condition, Expr, Literal};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::kit::{World, field, select};
+use super::kit::{World, exists, field, select};
 
 const CASES: u32 = 200;
 
@@ -39,17 +39,38 @@ enum Test {
     Equal(usize, String, bool),
     Same(usize, usize),
     Null(usize, bool),
+    /// There is a child, of which the field says this if it must.
+    Child(Option<(usize, String, bool)>, bool),
     All(Vec<Test>),
     Any(Vec<Test>),
     Not(Box<Test>),
 }
 
+/// One of the base object's own columns.
+fn own() -> impl Strategy<Value = usize> {
+    0..PATHS.len() / 2
+}
+
 fn test() -> impl Strategy<Value = Test> {
-    let leaf = prop_oneof![
+    nested(leaf())
+}
+
+/// Also with conditions on related rows.
+fn related() -> impl Strategy<Value = Test> {
+    let child = (prop::option::of((own(), value(), any::<bool>())), any::<bool>());
+    let child = child.prop_map(|(is, negated)| Test::Child(is, negated));
+    nested(prop_oneof![leaf(), child])
+}
+
+fn leaf() -> impl Strategy<Value = Test> {
+    prop_oneof![
         (path(), value(), any::<bool>()).prop_map(|(at, value, not)| Test::Equal(at, value, not)),
         (path(), path()).prop_map(|(a, b)| Test::Same(a, b)),
         (path(), any::<bool>()).prop_map(|(at, not)| Test::Null(at, not)),
-    ];
+    ]
+}
+
+fn nested(leaf: impl Strategy<Value = Test> + 'static) -> impl Strategy<Value = Test> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..4).prop_map(Test::All),
@@ -61,37 +82,42 @@ fn test() -> impl Strategy<Value = Test> {
 
 impl Test {
     /// Whether the row passes; `None` when that is unknown.
-    fn holds(&self, row: &[Option<String>]) -> Option<bool> {
+    fn holds(&self, row: &Row, rows: &[Row]) -> Option<bool> {
         match self {
             Self::Equal(at, value, not) => row[*at].as_ref().map(|cell| (cell == value) != *not),
             Self::Same(a, b) => Some(row[*a].as_ref()? == row[*b].as_ref()?),
             Self::Null(at, not) => Some(row[*at].is_none() != *not),
+            Self::Child(is, negated) => {
+                let said = |child: &Row| {
+                    is.as_ref().is_none_or(|(at, value, not)| {
+                        child[*at].as_ref().is_some_and(|cell| (cell == value) != *not)
+                    })
+                };
+                let mut children = rows.iter().filter(|child| child[4] == row[0]);
+                Some(children.any(said) != *negated)
+            }
             Self::All(tests) => {
-                let all: Vec<_> = tests.iter().map(|test| test.holds(row)).collect();
+                let all: Vec<_> = tests.iter().map(|test| test.holds(row, rows)).collect();
                 if all.contains(&Some(false)) {
                     return Some(false);
                 }
                 (!all.contains(&None)).then_some(true)
             }
             Self::Any(tests) => {
-                let all: Vec<_> = tests.iter().map(|test| test.holds(row)).collect();
+                let all: Vec<_> = tests.iter().map(|test| test.holds(row, rows)).collect();
                 if all.contains(&Some(true)) {
                     return Some(true);
                 }
                 (!all.contains(&None)).then_some(false)
             }
-            Self::Not(test) => test.holds(row).map(|held| !held),
+            Self::Not(test) => test.holds(row, rows).map(|held| !held),
         }
     }
 
     fn condition(&self) -> Condition {
         let all = |tests: &[Self]| tests.iter().map(Self::condition).collect();
         match self {
-            Self::Equal(at, value, not) => Condition::Compare {
-                left: field(PATHS[*at]),
-                op: if *not { Compare::Ne } else { Compare::Eq },
-                right: Expr::Literal(Literal::Text(value.clone())),
-            },
+            Self::Equal(at, value, not) => equal(*at, value, *not),
             Self::Same(a, b) => Condition::Compare {
                 left: field(PATHS[*a]),
                 op: Compare::Eq,
@@ -99,6 +125,10 @@ impl Test {
             },
             Self::Null(at, negated) => {
                 Condition::IsNull { expr: field(PATHS[*at]), negated: *negated }
+            }
+            Self::Child(is, negated) => {
+                let is = is.as_ref().map(|(at, value, not)| equal(*at, value, *not));
+                exists("Children", is, *negated)
             }
             Self::All(tests) => Condition::And(all(tests)),
             Self::Any(tests) => Condition::Or(all(tests)),
@@ -123,6 +153,7 @@ impl Test {
             Self::Null(at, not) => {
                 format!("{} is {}null", name(at), if *not { "not " } else { "" })
             }
+            Self::Child(_, _) => unreachable!("in SQL text, objects are related by their fields"),
             Self::All(tests) => all(tests, " and "),
             Self::Any(tests) => all(tests, " or "),
             Self::Not(test) => format!("not ({})", test.sql()),
@@ -130,11 +161,19 @@ impl Test {
     }
 }
 
+fn equal(at: usize, value: &str, not: bool) -> Condition {
+    Condition::Compare {
+        left: field(PATHS[at]),
+        op: if not { Compare::Ne } else { Compare::Eq },
+        right: Expr::Literal(Literal::Text(value.to_owned())),
+    }
+}
+
 type Row = Vec<Option<String>>;
 
 /// The ids of the rows that pass.
 fn kept(test: &Test, rows: &[Row]) -> Vec<String> {
-    let kept = rows.iter().filter(|row| test.holds(row) == Some(true));
+    let kept = rows.iter().filter(|row| test.holds(row, rows) == Some(true));
     kept.map(|row| row[0].clone().expect("every row has an id")).collect()
 }
 
@@ -153,18 +192,17 @@ fn with_next(rows: &[Row]) -> Vec<Row> {
 const NEXT: &str =
     "from Account a left join Account p on a.CreatedDate = p.CreatedDate - interval '1 hour'";
 
+async fn everything(world: &World) -> Vec<Row> {
+    let answer = world.select("ta", &select("Account", &PATHS)).await.expect("all rows");
+    let cell = |cell: &String| (cell != "NULL").then(|| cell.clone());
+    answer.rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+}
+
 #[test]
 fn conditions_keep_the_rows_that_they_say() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let world = World::new();
-    let everything = runtime.block_on(world.select("ta", &select("Account", &PATHS)));
-    let cell = |cell: &String| (cell != "NULL").then(|| cell.clone());
-    let rows: Vec<Row> = everything
-        .expect("all rows")
-        .rows
-        .iter()
-        .map(|row| row.iter().map(cell).collect())
-        .collect();
+    let rows = runtime.block_on(everything(&world));
     let followed = with_next(&rows);
     for rows in [&rows, &followed] {
         assert!(rows.iter().any(|row| row[4].is_none()) && rows.iter().any(|row| row[4].is_some()));
@@ -187,6 +225,26 @@ fn conditions_keep_the_rows_that_they_say() {
         let sql = format!("select count(*) as n, count(p.Id) as found {NEXT} where {}", test.sql());
         let answer = runtime.block_on(world.sql("ta", &sql)).expect("a count");
         prop_assert_eq!(answer.column(0), [expected.len().to_string()], "{}", sql);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn conditions_on_related_rows_keep_the_rows_that_they_say() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let world = World::new();
+    let rows = runtime.block_on(everything(&world));
+    let with_child = kept(&Test::Child(None, false), &rows);
+    assert!(!with_child.is_empty() && with_child.len() < rows.len());
+    let mut runner =
+        TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });
+    let outcome = runner.run(&(related(), any::<bool>()), |(test, wide)| {
+        let paths: &[&str] = if wide { &PATHS } else { &PATHS[..1] };
+        let mut query = select("Account", paths);
+        query.filter = Some(test.condition());
+        let answer = runtime.block_on(world.select("ta", &query)).expect("rows");
+        prop_assert_eq!(answer.column(0), kept(&test, &rows));
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));

@@ -8,7 +8,7 @@ use datafusion::parquet::file::writer::SerializedFileWriter;
 use datafusion::parquet::schema::parser::parse_message_type;
 use outhaul_exports::catalog::raw::{RawField, RawObject};
 use outhaul_exports::catalog::{Catalog, FieldType};
-use outhaul_exports::ports::{Engine as _, RunLimits};
+use outhaul_exports::ports::{Engine as _, RunLimits, Snapshot};
 use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::Query;
 use outhaul_exports::testing::sample;
@@ -20,15 +20,16 @@ use crate::sources::files::FileFormat;
 use crate::sources::{SourceConfig, discover, survey};
 use crate::{DataFusionEngine, OwnSource};
 
-/// A folder of files, and a catalog with one object `T` over the file `t` in it.
-struct Folder {
-    dir: TempDir,
+/// A folder of files, and a catalog with one object `T` over the file `t` in it. Fields whose names
+/// begin with `secret` are sensitive.
+pub(super) struct Folder {
+    pub(super) dir: TempDir,
     fields: Vec<(&'static str, FieldType)>,
     delimiter: &'static str,
 }
 
 impl Folder {
-    fn of(fields: &[(&'static str, FieldType)], files: &[(&str, &str)]) -> Self {
+    pub(super) fn of(fields: &[(&'static str, FieldType)], files: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).expect("it is written");
@@ -61,7 +62,7 @@ impl Folder {
             field_type: *field_type,
             nullable: true,
             optional: false,
-            sensitive: false,
+            sensitive: name.starts_with("secret"),
             file: false,
             currency_field: None,
             values: Vec::new(),
@@ -85,11 +86,15 @@ impl Folder {
         Catalog::check(vec![object]).expect("a sound catalog")
     }
 
+    /// What tenant `ta` sees.
+    pub(super) async fn begin(&self) -> Result<Box<dyn Snapshot>> {
+        let engine = DataFusionEngine::new(Arc::new(self.catalog()), vec![self.source()])?;
+        engine.begin(&TenantScope::of(&sample::tenant("ta")), &self.limits()).await
+    }
+
     /// The rows of tenant `ta`, all fields.
     async fn rows(&self) -> Result<Answer> {
-        let engine = DataFusionEngine::new(Arc::new(self.catalog()), vec![self.source()])?;
-        let scope = TenantScope::of(&sample::tenant("ta"));
-        let snapshot = engine.begin(&scope, &self.limits()).await?;
+        let snapshot = self.begin().await?;
         let names: Vec<_> = self.fields.iter().map(|(name, _)| *name).collect();
         let query = Query::Select(Box::new(select("T", &names)));
         collect(snapshot.as_ref(), &query).await

@@ -18,7 +18,7 @@ impl Select {
     /// # Errors
     /// `UnknownObject`, `UnknownField`, or `Invalid` with the part of the query that is wrong.
     pub fn check(&self, catalog: &Catalog) -> Result<()> {
-        let scope = Scope { catalog, base: catalog.require(&self.object)? };
+        let scope = Scope { catalog, base: catalog.require(&self.object)?, related: false };
         if self.columns.is_empty() {
             return Err(Error::invalid("columns", "the query selects nothing"));
         }
@@ -39,10 +39,11 @@ impl Select {
                 scope.check_condition(place, condition, 0)?;
             }
         }
-        if let Some(filter) = &self.filter
-            && condition_has_aggregate(filter)
-        {
-            return Err(Error::invalid("where", "an aggregate cannot stand in a where clause"));
+        if let Some(filter) = &self.filter {
+            cap("exists", count_exists(filter), limits::EXISTS_MAX)?;
+            if condition_has_aggregate(filter) {
+                return Err(Error::invalid("where", "an aggregate cannot stand in a where clause"));
+            }
         }
         if self.is_aggregate() || self.having.is_some() {
             self.check_grouping()?;
@@ -69,6 +70,8 @@ impl Select {
 struct Scope<'a> {
     catalog: &'a Catalog,
     base: &'a Object,
+    /// Whether `base` is the target of a condition on related rows.
+    related: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -198,7 +201,31 @@ impl<'a> Scope<'a> {
                 terms.iter().try_for_each(|term| self.check_condition(place, term, depth + 1))
             }
             Condition::Not(inner) => self.check_condition(place, inner, depth + 1),
+            Condition::Exists { relation, filter, .. } => {
+                self.check_exists(place, relation, filter.as_deref(), depth)
+            }
         }
+    }
+
+    fn check_exists(
+        &self,
+        place: &str,
+        relation: &str,
+        filter: Option<&Condition>,
+        depth: usize,
+    ) -> Result<()> {
+        if place == "having" {
+            let text = "exists speaks of rows, and having of groups: move it to the where clause";
+            return Err(Error::invalid(place, text));
+        }
+        if self.related {
+            return Err(Error::invalid(place, "exists cannot stand inside another exists"));
+        }
+        let relation = self.base.require_relation(relation)?;
+        let Some(filter) = filter else { return Ok(()) };
+        let base = self.catalog.require(&relation.target)?;
+        let target = Scope { catalog: self.catalog, base, related: true };
+        target.check_condition(place, filter, depth + 1)
     }
 }
 
@@ -256,6 +283,19 @@ fn condition_has_aggregate(condition: &Condition) -> bool {
         | Condition::Like { expr, .. } => expr.has_aggregate(),
         Condition::And(terms) | Condition::Or(terms) => terms.iter().any(condition_has_aggregate),
         Condition::Not(inner) => condition_has_aggregate(inner),
+        Condition::Exists { filter, .. } => filter.as_deref().is_some_and(condition_has_aggregate),
+    }
+}
+
+fn count_exists(condition: &Condition) -> usize {
+    match condition {
+        Condition::Exists { .. } => 1,
+        Condition::And(terms) | Condition::Or(terms) => terms.iter().map(count_exists).sum(),
+        Condition::Not(inner) => count_exists(inner),
+        Condition::Compare { .. }
+        | Condition::In { .. }
+        | Condition::IsNull { .. }
+        | Condition::Like { .. } => 0,
     }
 }
 
@@ -271,4 +311,87 @@ fn cap(what: &str, count: usize, most: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(what, format!("{what}: {count} given, at most {most} allowed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Compare;
+    use super::*;
+    use crate::testing::sample;
+
+    fn exists(relation: &str, filter: Option<Condition>) -> Condition {
+        Condition::Exists {
+            relation: relation.into(),
+            filter: filter.map(Box::new),
+            negated: false,
+        }
+    }
+
+    fn is(path: &[&str], literal: Literal) -> Condition {
+        let (field, relations) = path.split_last().expect("a field");
+        let relations = relations.iter().map(|&name| name.to_owned()).collect();
+        let left = Expr::Field(Path { relations, field: (*field).to_owned() });
+        Condition::Compare { left, op: Compare::Eq, right: Expr::Literal(literal) }
+    }
+
+    #[test]
+    fn conditions_on_related_rows_are_checked_against_the_target() {
+        let text = || Literal::Text("x".into());
+        let contact = |filter| exists("billtocontact", Some(filter));
+        let nested =
+            |depth| (0..depth).fold(is(&["FirstName"], text()), |c, _| Condition::Not(Box::new(c)));
+        let count = Expr::Aggregate { function: Aggregate::Count, distinct: false, of: None };
+        let one = Expr::Literal(Literal::Integer(1));
+        let counted = Condition::Compare { left: count, op: Compare::Eq, right: one };
+        let chain = Condition::Or(vec![is(&["FirstName"], text()); limits::CHAIN_TERMS_MAX + 1]);
+        for (condition, says) in [
+            (exists("BillToContact", None), None),
+            (contact(is(&["FirstName"], text())), None),
+            (contact(is(&["Account", "Name"], text())), None),
+            (contact(nested(limits::NESTING_MAX - 1)), None),
+            (contact(nested(limits::NESTING_MAX)), Some("nesting of conditions")),
+            (contact(chain), Some("terms of one condition")),
+            (exists("BillToContcat", None), Some("(did you mean BillToContact?)")),
+            (exists("Name", None), Some("there is no relation named Name in Account")),
+            (contact(is(&["Name"], text())), Some("there is no field named Name in Contact")),
+            (contact(is(&["FirstName"], Literal::Boolean(true))), Some("compared with a boolean")),
+            (
+                exists("DefaultPaymentMethod", Some(is(&["AchAccountNumber"], text()))),
+                Some("AchAccountNumber is sensitive"),
+            ),
+            (contact(counted), Some("an aggregate cannot stand")),
+            (
+                contact(Condition::Not(Box::new(exists("Account", None)))),
+                Some("exists cannot stand inside another exists"),
+            ),
+            (
+                Condition::And(vec![exists("BillToContact", None); limits::EXISTS_MAX + 1]),
+                Some("exists: 31 given, at most 30 allowed"),
+            ),
+        ] {
+            let mut select = Select::of("Account");
+            select.columns = vec![Column {
+                label: "Id".into(),
+                expr: Expr::own("Id"),
+                protection: Protection::Plain,
+            }];
+            select.filter = Some(condition);
+            let outcome = select.check(&sample::catalog()).map_err(|error| error.to_string());
+            match (outcome, says) {
+                (Ok(()), None) => {}
+                (Err(said), Some(says)) => assert!(said.contains(says), "{said}"),
+                (outcome, _) => panic!("{outcome:?}, not {says:?}: {:?}", select.filter),
+            }
+        }
+        let mut select = Select::of("Account");
+        select.columns = vec![Column {
+            label: "Id".into(),
+            expr: Expr::own("Id"),
+            protection: Protection::Plain,
+        }];
+        select.group_by = vec![Expr::own("Id")];
+        select.having = Some(exists("BillToContact", None));
+        let error = select.check(&sample::catalog()).expect_err("a condition on groups");
+        assert!(error.to_string().contains("move it to the where clause"), "{error}");
+    }
 }

@@ -133,28 +133,26 @@ impl PinnedFiles {
             Some(Err(missing)) => missing.clone(),
             None => Missing::Nothing,
         };
-        let source = &self.source;
+        // Customers are told of their objects; what the operator calls a source is for the log.
+        let place = format!("table {table} in source {}", self.source);
         Err(match missing {
             Missing::Nothing => Error::unavailable(format!(
                 "source_missing: object {object}: its source has no file and no folder for it"
             ))
-            .with_internal(format!("source {source}")),
-            Missing::Mixed => Error::invalid(
-                object,
-                format!(
-                    "object {object}: its folder in source {source} holds files of several formats"
-                ),
-            ),
-            Missing::TooMany => Error::new(
-                ErrorKind::TooLarge,
-                format!("object {object}: more than {FILES_MAX} files in source {source}"),
-            ),
-            Missing::Unreadable(text) => {
-                Error::unavailable(format!("object {object}: source {source} cannot be read"))
-                    .with_internal(text)
+            .with_internal(place),
+            Missing::Mixed => {
+                let text = format!("object {object}: its folder holds files of several formats");
+                Error::invalid(object, text).with_internal(place)
             }
-        }
-        .with_internal(format!("table {table}")))
+            Missing::TooMany => {
+                let text = format!("object {object}: it is made of more than {FILES_MAX} files");
+                Error::new(ErrorKind::TooLarge, text).with_internal(place)
+            }
+            Missing::Unreadable(why) => {
+                let text = format!("object {object}: its files cannot be listed at the moment");
+                Error::unavailable(text).with_internal(format!("{place}: {why}"))
+            }
+        })
     }
 
     async fn open(
