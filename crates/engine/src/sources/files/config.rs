@@ -55,7 +55,7 @@ impl fmt::Debug for Config {
 /// What separates the values of a line of CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "char")]
-pub struct Delimiter(#[schemars(with = "char")] u8);
+pub struct Delimiter(u8);
 
 impl Delimiter {
     /// What it is when nothing is said.
