@@ -24,7 +24,7 @@ use crate::output::errln;
 use crate::progress;
 
 /// Changes when the same number of rows makes other data.
-const DATA_VERSION: u32 = 1;
+const DATA_VERSION: u32 = 2;
 
 /// Rows of a new data set, when nobody says how many.
 pub const ROWS: u64 = 100_000;
@@ -92,11 +92,20 @@ impl Folder {
         if !self.config().exists() {
             write_whole(&self.config(), &configuration(), 0o644)?;
         }
-        if !self.0.join("secrets.json").exists() {
-            let text = serde_json::to_string_pretty(&Secrets::random())?;
-            write_whole(&self.0.join("secrets.json"), &text, 0o600)?;
-        }
+        self.make_secrets()?;
         Ok(rows)
+    }
+
+    /// Writes the credentials that are not there yet; those that are there stay as they are.
+    fn make_secrets(&self) -> anyhow::Result<()> {
+        let path = self.0.join("secrets.json");
+        let found = if path.exists() { Some(fs::read_to_string(&path)?) } else { None };
+        let secrets = if found.is_some() { self.secrets()? } else { Secrets::random() };
+        let text = serde_json::to_string_pretty(&secrets)?;
+        if found.as_ref() != Some(&text) {
+            write_whole(&path, &text, 0o600)?;
+        }
+        Ok(())
     }
 
     /// How many rows there are, and whether they had to be made.
@@ -171,7 +180,9 @@ impl Folder {
     pub fn invitation(&self, base_url: &str, rows: u64, secrets: &Secrets) -> String {
         let acme = &secrets.tenants[Owner::Acme.id()];
         let (key, vendor) = (&acme.native.api_key, &acme.zuora);
-        let items = World::of(rows).rows_of(Owner::Acme);
+        let world = World::of(rows);
+        let items = world.rows_of(Owner::Acme);
+        let events = world.own_rows(data::Kind::Event, Owner::Acme);
         let (folder, demo) = (self.0.display(), self.0.join("demo.json"));
         let demo = demo.display();
         let program = std::env::current_exe();
@@ -184,7 +195,7 @@ impl Folder {
 Outhaul is ready at {base_url}
   data, configuration, store and files are in {folder}
   credentials of both tenants, acme and globex, are in {demo}
-  acme has about {items} invoice items of {rows}
+  acme has about {items} invoice items of {rows}, and {events} events of its users
 
 Export acme's accounts through our own API:
 
@@ -247,6 +258,11 @@ url = "artifacts"
 slots = 2
 spill_dir = "spill"
 
+[mail]
+transport = "file"
+from = "Outhaul <exports@localhost>"
+folder = "mail"
+
 [log]
 level = "info"
 
@@ -257,11 +273,6 @@ url = "data"
 
 [catalog]
 file = "catalog.toml"
-
-[mail]
-transport = "file"
-from = "Outhaul <exports@localhost>"
-folder = "mail"
 
 [dialects.zuora_export.rates]
 base = "USD"
@@ -313,7 +324,7 @@ mod tests {
         assert_eq!(folder.make(Some(500)).expect("it is made"), 500);
         let (loaded, checked) =
             load_checked(&folder.config(), DateTime::UNIX_EPOCH).expect("it is sound");
-        assert_eq!(checked.catalog.objects().count(), 12);
+        assert_eq!(checked.catalog.objects().count(), 19);
         assert_eq!(checked.tenants.iter().count(), 2);
         assert!(loaded.path("data").join("InvoiceItem.parquet").exists());
         let first = folder.secrets().expect("they are there");
@@ -333,6 +344,30 @@ mod tests {
         folder.announce("http://x", 500, &first).expect("it is written");
         let mode = fs::metadata(folder.0.join("demo.json")).expect("it is there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn secrets_of_an_older_demo_stay_and_are_completed() {
+        let made = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(made.path()).expect("it is there");
+        let path = made.path().join("secrets.json");
+        let mut older = serde_json::to_value(Secrets::random()).expect("it is JSON");
+        for tenant in ["acme", "globex"] {
+            let own = older["tenants"][tenant].as_object_mut().expect("it is an object");
+            own.remove("userpilot").expect("a new one has it");
+        }
+        fs::write(&path, older.to_string()).expect("it is written");
+        folder.make(Some(50)).expect("it is made");
+        let first = fs::read_to_string(&path).expect("it is there");
+        let mut now: Value = serde_json::from_str(&first).expect("it is JSON");
+        for tenant in ["acme", "globex"] {
+            let own = now["tenants"][tenant].as_object_mut().expect("it is an object");
+            let added = own.remove("userpilot").expect("it is added");
+            assert!(added["app_token"].as_str().is_some_and(|token| token.len() >= 20), "{added}");
+        }
+        assert_eq!(now, older, "nothing else changed");
+        folder.make(None).expect("nothing is to be done");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), first);
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct TenantSecrets {
     pub zuora: ZuoraSecrets,
     /// For our own API.
     pub native: NativeSecrets,
+    /// For Userpilot's export API. A folder that an older demo made has none: it is given one.
+    #[serde(default = "UserpilotSecrets::random")]
+    pub userpilot: UserpilotSecrets,
 }
 
 /// Three ways to be let in.
@@ -53,6 +56,19 @@ pub struct NativeSecrets {
     pub api_key: String,
 }
 
+/// One way to be let in.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UserpilotSecrets {
+    /// For `Authorization: Token`. (What events call their app token is no secret.)
+    pub app_token: String,
+}
+
+impl UserpilotSecrets {
+    fn random() -> Self {
+        Self { app_token: id::secret(20) }
+    }
+}
+
 impl Secrets {
     /// New ones.
     pub fn random() -> Self {
@@ -66,7 +82,8 @@ impl Secrets {
                 password: id::secret(12),
             };
             let native = NativeSecrets { api_key: id::secret(20) };
-            (owner.id().to_owned(), TenantSecrets { zuora, native })
+            let userpilot = UserpilotSecrets::random();
+            (owner.id().to_owned(), TenantSecrets { zuora, native, userpilot })
         });
         Self { tenants: tenants.collect() }
     }
@@ -82,6 +99,7 @@ pub async fn register(
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let zuora = outhaul_dialects::zuora::AUDIENCE;
+    let userpilot = outhaul_dialects::userpilot::AUDIENCE;
     for (tenant, own) in &secrets.tenants {
         let vendor = &own.zuora;
         let wanted = [
@@ -94,6 +112,7 @@ pub async fn register(
                 &vendor.api_secret_access_key,
             ),
             (zuora, CredentialKind::Password, Some(&vendor.username), &vendor.password),
+            (userpilot, CredentialKind::ApiKey, None, &own.userpilot.app_token),
         ];
         for (audience, kind, public, secret) in wanted {
             let public = public.cloned();

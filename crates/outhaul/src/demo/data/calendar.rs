@@ -4,6 +4,10 @@ use super::world::Row;
 
 /// 1 October 2023, when the first invoices were written, in days since 1970.
 pub const START: i32 = 19_631;
+/// 1 December 2025, when the events begin, in days since 1970.
+pub const EVENTS_START: i32 = 20_423;
+/// Days with events: the last one is 10 February 2026.
+pub const EVENTS_DAYS: u64 = 72;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 

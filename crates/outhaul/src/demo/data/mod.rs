@@ -1,22 +1,27 @@
-//! The demo's data: the billing system of two invented companies, acme and globex, which share
-//! every table through a tenant column. The same number of rows always makes the same bytes.
+//! The demo's data: the billing system of two invented companies, acme and globex, and what the
+//! users of their products do. Both share every table through a tenant column. The same number of rows always makes the same bytes.
 //!
 //! Texts and ids tell whose they are, so that a row that crossed over could be seen. There are
 //! empty texts beside missing ones, quotes, commas, letters beyond ASCII and rows that are marked
 //! as deleted; there are no line breaks in texts, which some clients of CSV cannot read.
 
+mod analytics;
 mod billing;
 mod calendar;
 mod chance;
+mod contents;
 mod customers;
+mod events;
+mod metadata;
 mod products;
+mod properties;
 mod table;
 mod words;
 mod world;
 mod write;
 
 pub use table::{SOURCE, Table};
-pub use world::{Owner, World};
+pub use world::{Kind, Owner, World};
 pub use write::write_all;
 
 use outhaul_exports::catalog::raw::RawObject;
@@ -36,6 +41,13 @@ pub fn tables() -> Vec<Table> {
         billing::invoice(),
         billing::invoice_item(),
         billing::payment(),
+        analytics::company(),
+        analytics::user(),
+        analytics::segment(),
+        analytics::segment_member(),
+        events::event(),
+        contents::content(),
+        properties::event_property(),
     ]
 }
 

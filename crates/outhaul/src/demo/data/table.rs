@@ -1,6 +1,7 @@
 //! What a table of the demo is: its columns, each with the function that makes its values. The
 //! Parquet schema, the rows and the catalog all come from this one description.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -22,6 +23,8 @@ pub const TENANT_COLUMN: &str = "tenant";
 pub const DELETED_COLUMN: &str = "Deleted";
 /// Digits of a decimal.
 const PRECISION: u8 = 18;
+/// Rows of a file at most, of a table in parts.
+const PART_ROWS: u64 = 500_000;
 
 /// A table.
 pub struct Table {
@@ -32,12 +35,23 @@ pub struct Table {
     /// Its columns.
     pub columns: Vec<Column>,
     relations: Vec<Relation>,
+    /// The fields that identify a row.
+    key: Vec<&'static str>,
+    /// The fields with the time of creation and with that of the last change.
+    created: Option<&'static str>,
+    updated: Option<&'static str>,
+    /// Whether it has the column that marks deleted rows.
+    marks_deleted: bool,
+    /// Whether its rows are in several files of one folder.
+    in_parts: bool,
 }
 
 struct Relation {
     name: &'static str,
     target: &'static str,
     column: String,
+    target_column: &'static str,
+    cardinality: Cardinality,
 }
 
 /// A column.
@@ -52,12 +66,16 @@ pub struct Column {
     sensitive: bool,
     values: &'static [&'static str],
     money: bool,
+    /// Whether its values hardly repeat.
+    random: bool,
 }
 
 /// How a column's values are made. Text is written into a buffer; `false` means no value.
 #[derive(Clone, Copy)]
 enum Make {
     Text(fn(&Row, &mut String) -> bool),
+    /// A text that holds a JSON value.
+    Json(fn(&Row, &mut String) -> bool),
     Id(fn(&Row) -> Option<[u8; 32]>),
     Integer(fn(&Row) -> Option<i64>),
     /// Units of the last digit; digits after the point.
@@ -67,6 +85,8 @@ enum Make {
     Date(fn(&Row) -> Option<i32>),
     /// Seconds since 1970.
     Moment(fn(&Row) -> Option<i64>),
+    /// Microseconds since 1970.
+    Instant(fn(&Row) -> Option<i64>),
 }
 
 impl Column {
@@ -81,6 +101,7 @@ impl Column {
             sensitive: false,
             values: &[],
             money: false,
+            random: matches!(make, Make::Id(_)),
         }
     }
 
@@ -114,6 +135,12 @@ impl Column {
         self
     }
 
+    /// Has values that hardly repeat.
+    pub fn random(mut self) -> Self {
+        self.random = true;
+        self
+    }
+
     /// One of a closed list.
     pub fn of(mut self, values: &'static [&'static str]) -> Self {
         self.values = values;
@@ -124,6 +151,11 @@ impl Column {
 /// Text.
 pub fn text(name: &str, make: fn(&Row, &mut String) -> bool) -> Column {
     Column::new(name, Make::Text(make))
+}
+
+/// A JSON value, written as text.
+pub fn json(name: &str, make: fn(&Row, &mut String) -> bool) -> Column {
+    Column::new(name, Make::Json(make))
 }
 
 /// The id of a row.
@@ -161,16 +193,54 @@ pub fn moment(name: &str, make: fn(&Row) -> Option<i64>) -> Column {
     Column::new(name, Make::Moment(make))
 }
 
+/// A moment, made as microseconds since 1970.
+pub fn instant(name: &str, make: fn(&Row) -> Option<i64>) -> Column {
+    Column::new(name, Make::Instant(make))
+}
+
 impl Table {
     /// A table with its tenant column, its id and what is common to all.
     pub fn new(kind: Kind, name: &'static str, own: Vec<Column>) -> Self {
-        let mut columns = vec![
-            text(TENANT_COLUMN, |row, out| put(out, row.owner.id())).required().hidden(),
-            id("Id", |row| Some(row.id())).required(),
-        ];
+        let mut columns = vec![id("Id", |row| Some(row.id())).required()];
         columns.extend(own);
         columns.push(boolean(DELETED_COLUMN, |row| Some(row.chance(99, 1))).required().hidden());
-        Self { kind, name, columns, relations: Vec::new() }
+        Self {
+            created: Some("CreatedDate"),
+            updated: Some("UpdatedDate"),
+            marks_deleted: true,
+            ..Self::plain(kind, name, &["Id"], columns)
+        }
+    }
+
+    /// A table with its tenant column and nothing else that it does not say itself.
+    pub fn plain(kind: Kind, name: &'static str, key: &[&'static str], own: Vec<Column>) -> Self {
+        let tenant = text(TENANT_COLUMN, |row, out| put(out, row.owner.id())).required().hidden();
+        let mut columns = vec![tenant];
+        columns.extend(own);
+        Self {
+            kind,
+            name,
+            columns,
+            relations: Vec::new(),
+            key: key.to_vec(),
+            created: None,
+            updated: None,
+            marks_deleted: false,
+            in_parts: false,
+        }
+    }
+
+    /// Says which fields hold the time of creation and of the last change.
+    pub fn dated(mut self, created: &'static str, updated: Option<&'static str>) -> Self {
+        self.created = Some(created);
+        self.updated = updated;
+        self
+    }
+
+    /// Stored in as many files as its rows ask for.
+    pub fn in_parts(mut self) -> Self {
+        self.in_parts = true;
+        self
     }
 
     /// A relation with its column.
@@ -182,7 +252,21 @@ impl Table {
     ) -> Self {
         let column = format!("{name}Id");
         self.columns.push(id(&column, make).hidden());
-        self.relations.push(Relation { name, target, column });
+        let (target_column, cardinality) = ("Id", Cardinality::ToOne);
+        self.relations.push(Relation { name, target, column, target_column, cardinality });
+        self
+    }
+
+    /// A relation over a column that is there and has the same name in the target.
+    pub fn over(
+        mut self,
+        column: &'static str,
+        name: &'static str,
+        target: &'static str,
+        cardinality: Cardinality,
+    ) -> Self {
+        let (column, target_column) = (column.to_owned(), column);
+        self.relations.push(Relation { name, target, column, target_column, cardinality });
         self
     }
 
@@ -197,8 +281,7 @@ impl Table {
 
     /// Columns whose values hardly repeat.
     pub fn random_columns(&self) -> impl Iterator<Item = &str> {
-        let is_random = |column: &&Column| matches!(column.make, Make::Id(_));
-        self.columns.iter().filter(is_random).map(|column| column.name.as_str())
+        self.columns.iter().filter(|column| column.random).map(|column| column.name.as_str())
     }
 
     /// Rows of the table.
@@ -209,7 +292,7 @@ impl Table {
         &self,
         world: &World,
         schema: &Arc<Schema>,
-        rows: std::ops::Range<u64>,
+        rows: Range<u64>,
     ) -> Result<RecordBatch, ArrowError> {
         let rows: Vec<Row> = rows.map(|at| world.row(self.kind, at)).collect();
         let columns = self.columns.iter().map(|column| array(column.make, &rows));
@@ -235,20 +318,20 @@ impl Table {
             name: relation.name.to_owned(),
             label: None,
             target: relation.target.to_owned(),
-            columns: [(relation.column.clone(), "Id".to_owned())].into(),
-            cardinality: Cardinality::ToOne,
+            columns: [(relation.column.clone(), relation.target_column.to_owned())].into(),
+            cardinality: relation.cardinality,
         });
         RawObject {
             name: self.name.to_owned(),
             plural: None,
             label: None,
             source: SOURCE.to_owned(),
-            table: Some(self.file_name()),
-            key: vec!["Id".to_owned()],
+            table: Some(if self.in_parts { self.name.to_owned() } else { self.file_name() }),
+            key: self.key.iter().map(|name| (*name).to_owned()).collect(),
             tenant_column: TENANT_COLUMN.to_owned(),
-            created: Some("CreatedDate".to_owned()),
-            updated: Some("UpdatedDate".to_owned()),
-            deleted_column: Some(DELETED_COLUMN.to_owned()),
+            created: self.created.map(str::to_owned),
+            updated: self.updated.map(str::to_owned),
+            deleted_column: self.marks_deleted.then(|| DELETED_COLUMN.to_owned()),
             entity_column: None,
             org_column: None,
             fields: fields.collect(),
@@ -256,8 +339,23 @@ impl Table {
         }
     }
 
-    /// The name of its file in the source.
-    pub fn file_name(&self) -> String {
+    /// Its files, below the source's folder, and the rows of each. Their names stand in the order
+    /// of the rows.
+    pub fn files(&self, world: &World) -> Vec<(String, Range<u64>)> {
+        let rows = world.rows(self.kind);
+        if !self.in_parts {
+            return vec![(self.file_name(), 0..rows)];
+        }
+        let parts = rows.div_ceil(PART_ROWS).max(1);
+        let each = rows.div_ceil(parts);
+        let part = |at: u64| {
+            let rows = at * each..((at + 1) * each).min(rows);
+            (format!("{}/part-{at:03}.parquet", self.name), rows)
+        };
+        (0..parts).map(part).collect()
+    }
+
+    fn file_name(&self) -> String {
         format!("{}.parquet", self.name)
     }
 }
@@ -276,29 +374,32 @@ pub fn write(out: &mut String, text: std::fmt::Arguments<'_>) -> bool {
 
 fn data_type(make: Make) -> DataType {
     match make {
-        Make::Text(_) | Make::Id(_) => DataType::Utf8,
+        Make::Text(_) | Make::Json(_) | Make::Id(_) => DataType::Utf8,
         Make::Integer(_) => DataType::Int64,
         Make::Decimal(_, scale) => DataType::Decimal128(PRECISION, scale),
         Make::Boolean(_) => DataType::Boolean,
         Make::Date(_) => DataType::Date32,
-        Make::Moment(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Make::Moment(_) | Make::Instant(_) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
     }
 }
 
 fn field_type(make: Make) -> FieldType {
     match make {
         Make::Text(_) | Make::Id(_) => FieldType::Text,
+        Make::Json(_) => FieldType::Json,
         Make::Integer(_) => FieldType::Integer,
         Make::Decimal(..) => FieldType::Decimal,
         Make::Boolean(_) => FieldType::Boolean,
         Make::Date(_) => FieldType::Date,
-        Make::Moment(_) => FieldType::Timestamp,
+        Make::Moment(_) | Make::Instant(_) => FieldType::Timestamp,
     }
 }
 
 fn array(make: Make, rows: &[Row]) -> Result<ArrayRef, ArrowError> {
     Ok(match make {
-        Make::Text(make) => {
+        Make::Text(make) | Make::Json(make) => {
             let mut builder = StringBuilder::with_capacity(rows.len(), rows.len() * 16);
             let mut buffer = String::new();
             for row in rows {
@@ -337,12 +438,14 @@ fn array(make: Make, rows: &[Row]) -> Result<ArrayRef, ArrowError> {
             rows.iter().for_each(|row| builder.append_option(make(row)));
             Arc::new(builder.finish())
         }
-        Make::Moment(make) => {
-            let builder = TimestampMicrosecondBuilder::with_capacity(rows.len());
-            let mut builder = builder.with_timezone("UTC");
-            rows.iter()
-                .for_each(|row| builder.append_option(make(row).map(|second| second * 1_000_000)));
-            Arc::new(builder.finish())
-        }
+        Make::Moment(make) => moments(rows, |row| make(row).map(|second| second * 1_000_000)),
+        Make::Instant(make) => moments(rows, make),
     })
+}
+
+fn moments(rows: &[Row], make: impl Fn(&Row) -> Option<i64>) -> ArrayRef {
+    let builder = TimestampMicrosecondBuilder::with_capacity(rows.len());
+    let mut builder = builder.with_timezone("UTC");
+    rows.iter().for_each(|row| builder.append_option(make(row)));
+    Arc::new(builder.finish())
 }

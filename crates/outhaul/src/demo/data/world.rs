@@ -2,7 +2,8 @@
 //! of another table it points to. Everything follows from a row's number, so that ten million rows
 //! need no more memory than ten.
 
-use super::chance;
+use super::events::Happened;
+use super::{chance, contents, properties};
 
 /// Whose a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,14 @@ impl Owner {
         }
     }
 
+    /// Its environment in product analytics, which every event names.
+    pub fn app_token(self) -> &'static str {
+        match self {
+            Self::Acme => "NX-AC6E41T7",
+            Self::Globex => "NX-GX93B0M5",
+        }
+    }
+
     /// What its ids begin with, so that an id tells whose it is.
     pub fn prefix(self) -> u32 {
         match self {
@@ -47,6 +56,25 @@ impl Owner {
             Self::Acme => &[0, 2, 3, 5, 7, 8],
             Self::Globex => &[1, 4, 6, 9],
         }
+    }
+
+    /// Its row after so many others, in a table whose rows are shared out in tens.
+    fn nth(self, number: u64) -> u64 {
+        let places = self.places();
+        let count = places.len() as u64;
+        number / count * 10 + places[usize::try_from(number % count).unwrap_or(0)]
+    }
+
+    /// How many of its rows come before a row, in a table whose rows are shared out in tens.
+    fn rank(self, row: u64) -> u64 {
+        let places = self.places();
+        let before = places.iter().take_while(|place| **place < row % 10).count();
+        row / 10 * places.len() as u64 + before as u64
+    }
+
+    /// Its share of so many rows, a multiple of ten.
+    fn share(self, rows: u64) -> u64 {
+        rows / 10 * self.places().len() as u64
     }
 
     fn of(number: u64) -> Self {
@@ -82,7 +110,28 @@ pub enum Kind {
     InvoiceItem,
     /// Money received for four bills in five.
     Payment,
+    /// A firm whose people use the tenant's product.
+    Company,
+    /// One of those people.
+    User,
+    /// A set of users.
+    Segment,
+    /// A user in a segment.
+    SegmentMember,
+    /// What a user did.
+    Event,
+    /// What a tenant shows its users, or watches.
+    Content,
+    /// A property of a tenant's own events.
+    EventProperty,
 }
+
+/// How many users of a hundred are in each segment of a tenant.
+pub const SEGMENT_SHARES: [u64; 6] = [100, 45, 20, 8, 3, 0];
+/// Events at most.
+const EVENTS_MAX: u64 = 10_000_000;
+/// Users at least: fifty of either tenant.
+const USERS_MIN: u64 = 130;
 
 /// How large the demo is.
 #[derive(Debug, Clone, Copy)]
@@ -90,13 +139,25 @@ pub struct World {
     items: u64,
     accounts: u64,
     products: u64,
+    companies: u64,
+    users: u64,
+    events: u64,
 }
 
 impl World {
     /// A world with so many invoice items.
     pub fn of(items: u64) -> Self {
         let ten = |count: u64| count.next_multiple_of(10).max(10);
-        Self { items, accounts: ten(items / 100), products: ten(items / 5_000) }
+        let events = (items * 10).min(EVENTS_MAX);
+        let users = ten(events / 100).max(USERS_MIN);
+        Self {
+            items,
+            accounts: ten(items / 100),
+            products: ten(items / 5_000),
+            companies: ten(users / 20),
+            users,
+            events,
+        }
     }
 
     /// Rows of a table.
@@ -111,7 +172,30 @@ impl World {
             Kind::Invoice => self.items.div_ceil(4),
             Kind::InvoiceItem => self.items,
             Kind::Payment => self.rows(Kind::Invoice) * 4 / 5,
+            Kind::Company => self.companies,
+            Kind::User => self.users,
+            Kind::Event => self.events,
+            Kind::Segment | Kind::SegmentMember | Kind::Content | Kind::EventProperty => {
+                Owner::ALL.into_iter().map(|owner| self.own_rows(kind, owner)).sum()
+            }
         }
+    }
+
+    /// Rows of a tenant, in a table of product analytics.
+    pub fn own_rows(&self, kind: Kind, owner: Owner) -> u64 {
+        match kind {
+            Kind::Segment => SEGMENT_SHARES.len() as u64,
+            Kind::SegmentMember => {
+                SEGMENT_SHARES.iter().map(|share| self.segment_size(owner, *share)).sum()
+            }
+            Kind::Content => contents::COUNT,
+            Kind::EventProperty => properties::COUNT,
+            _ => owner.share(self.rows(kind)),
+        }
+    }
+
+    fn segment_size(&self, owner: Owner, share: u64) -> u64 {
+        owner.share(self.users) * share / 100
     }
 
     /// About how many invoice items are somebody's.
@@ -123,6 +207,11 @@ impl World {
     fn root(&self, kind: Kind, row: u64) -> u64 {
         match kind {
             Kind::Account | Kind::PaymentMethod | Kind::Product => row,
+            Kind::Company | Kind::User | Kind::Event => row,
+            // The first tenant's rows stand before the other's.
+            Kind::Segment | Kind::SegmentMember | Kind::Content | Kind::EventProperty => {
+                u64::from(row >= self.own_rows(kind, Owner::Acme))
+            }
             Kind::Contact | Kind::Subscription | Kind::RatePlan | Kind::ProductRatePlan => row / 2,
             Kind::RatePlanCharge | Kind::ProductRatePlanCharge => row / 4,
             Kind::Invoice => row % self.accounts,
@@ -133,7 +222,12 @@ impl World {
 
     /// A row of a table.
     pub fn row(&self, kind: Kind, at: u64) -> Row<'_> {
-        Row { world: self, kind, at, owner: Owner::of(self.root(kind, at)) }
+        let owner = Owner::of(self.root(kind, at));
+        let mut row = Row { world: self, kind, at, owner, happened: None };
+        if kind == Kind::Event {
+            row.happened = Some(Happened::of(&row));
+        }
+        row
     }
 }
 
@@ -151,6 +245,8 @@ pub struct Row<'a> {
     pub at: u64,
     /// Whose it is.
     pub owner: Owner,
+    /// Of an event: what most of its columns ask for.
+    pub happened: Option<Happened>,
 }
 
 impl Row<'_> {
@@ -186,7 +282,7 @@ impl Row<'_> {
     }
 
     fn to(self, kind: Kind, at: u64) -> Self {
-        Row { kind, at, ..self }
+        Row { kind, at, happened: None, ..self }
     }
 
     /// Its account.
@@ -248,11 +344,8 @@ impl Row<'_> {
             Kind::ProductRatePlan => self.to(Kind::Product, self.at / 2),
             Kind::ProductRatePlanCharge => self.to(Kind::Product, self.at / 4),
             _ => {
-                let places = self.owner.places();
-                let count = places.len() as u64;
-                let pick = self.rate_plan().pick(1, self.world.products / 10 * count);
-                let place = places[usize::try_from(pick % count).unwrap_or(0)];
-                self.to(Kind::Product, pick / count * 10 + place)
+                let pick = self.rate_plan().pick(1, self.owner.share(self.world.products));
+                self.to(Kind::Product, self.owner.nth(pick))
             }
         }
     }
@@ -284,6 +377,75 @@ impl Row<'_> {
     pub fn parent_account(self) -> Option<Self> {
         let parent = (self.at / 10).saturating_sub(1) * 10 + self.at % 10;
         (self.at >= 10 && self.chance(3, 10)).then(|| self.to(Kind::Account, parent))
+    }
+
+    /// How many rows of its tenant come before it, in a table of product analytics.
+    pub fn rank(&self) -> u64 {
+        match self.kind {
+            Kind::Segment | Kind::SegmentMember | Kind::Content | Kind::EventProperty => {
+                match self.owner {
+                    Owner::Acme => self.at,
+                    Owner::Globex => self.at - self.world.own_rows(self.kind, Owner::Acme),
+                }
+            }
+            _ => self.owner.rank(self.at),
+        }
+    }
+
+    /// How many rows its tenant has in a table of product analytics.
+    pub fn own_rows(&self, kind: Kind) -> u64 {
+        self.world.own_rows(kind, self.owner)
+    }
+
+    /// The segment of a member, by its place among the tenant's.
+    pub fn segment(&self) -> u64 {
+        self.membership().0
+    }
+
+    /// Segment and place in it, by the places of the tenant's own.
+    fn membership(&self) -> (u64, u64) {
+        let mut place = self.rank();
+        for (segment, share) in (0..).zip(SEGMENT_SHARES) {
+            let size = self.world.segment_size(self.owner, share);
+            if place < size {
+                return (segment, place);
+            }
+            place -= size;
+        }
+        (0, 0)
+    }
+
+    /// The user of an event (some are busier than others) or of a member.
+    pub fn user(self) -> Self {
+        let users = self.own_rows(Kind::User);
+        let number = match self.kind {
+            Kind::User => return self,
+            Kind::SegmentMember => {
+                let (segment, place) = self.membership();
+                let share = SEGMENT_SHARES[usize::try_from(segment).unwrap_or(0)];
+                let size = self.world.segment_size(self.owner, share);
+                // Evenly spread, and another set for each segment.
+                (place * users / size + segment * 7) % users
+            }
+            _ => match self.happened {
+                Some(happened) => return self.to(Kind::User, happened.user),
+                None => self.pick(1, users).min(self.pick(2, users)),
+            },
+        };
+        self.to(Kind::User, self.owner.nth(number))
+    }
+
+    /// The company of a user, if the user has one.
+    pub fn company(self) -> Option<Self> {
+        let user = self.user();
+        let number = user.pick(3, self.own_rows(Kind::Company));
+        (!user.chance(4, 12)).then(|| self.to(Kind::Company, self.owner.nth(number)))
+    }
+
+    /// Some company of the tenant, whoever its users are.
+    pub fn some_company(self) -> Self {
+        let number = self.pick(4, self.own_rows(Kind::Company));
+        self.to(Kind::Company, self.owner.nth(number))
     }
 
     /// The month of an invoice, counted from the first one.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,18 +34,26 @@ pub fn write_all(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<()> {
     let world = World::of(items);
-    let mut waiting = tables();
-    waiting.sort_by_key(|table| std::cmp::Reverse(world.rows(table.kind)));
-    let total = waiting.iter().map(|table| world.rows(table.kind)).sum();
+    let tables = tables();
+    let files = |table| Table::files(table, &world).into_iter().map(move |file| (table, file));
+    let mut waiting: Vec<_> = tables.iter().flat_map(files).collect();
+    for (_, (name, _)) in &waiting {
+        if let Some(below) = folder.join(name).parent() {
+            std::fs::create_dir_all(below)
+                .with_context(|| format!("cannot make the folder {}", below.display()))?;
+        }
+    }
+    waiting.sort_by_key(|(_, (_, rows))| std::cmp::Reverse(rows.end - rows.start));
+    let total = waiting.iter().map(|(_, (_, rows))| rows.end - rows.start).sum();
     let waiting = Mutex::new(VecDeque::from(waiting));
     let done = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let work = || -> anyhow::Result<()> {
         loop {
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(table) = next else { return Ok(()) };
-            let path = folder.join(table.file_name());
-            write_table(&path, &table, &world, &|rows| {
+            let Some((table, (name, rows))) = next else { return Ok(()) };
+            let path = folder.join(name);
+            write_rows(&path, table, &world, rows, &|rows| {
                 progress(done.fetch_add(rows, Ordering::Relaxed) + rows, total);
             })
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -58,19 +67,19 @@ pub fn write_all(
     })
 }
 
-fn write_table(
+fn write_rows(
     path: &Path,
     table: &Table,
     world: &World,
+    rows: Range<u64>,
     written: &dyn Fn(u64),
 ) -> anyhow::Result<()> {
     let schema = Arc::new(table.schema());
     let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(table)?))?;
-    let rows = world.rows(table.kind);
-    let mut at = 0;
-    while at < rows {
-        let end = (at + BATCH_ROWS).min(rows);
+    let mut at = rows.start;
+    while at < rows.end {
+        let end = (at + BATCH_ROWS).min(rows.end);
         writer.write(&table.batch(world, &schema, at..end)?)?;
         written(end - at);
         at = end;
@@ -98,23 +107,36 @@ mod tests {
 
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
-    use outhaul_exports::catalog::Catalog;
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use outhaul_exports::catalog::{Cardinality, Catalog, FieldType};
+    use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
     use super::*;
     use crate::demo::data::{Owner, objects};
 
     fn digests(folder: &Path) -> BTreeMap<String, String> {
-        let files = std::fs::read_dir(folder).expect("it is a folder");
-        files
-            .map(|file| {
-                let file = file.expect("it can be listed");
-                let bytes = std::fs::read(file.path()).expect("it can be read");
-                use sha2::Digest as _;
-                let digest = hex::encode(sha2::Sha256::digest(bytes));
-                (file.file_name().to_string_lossy().into_owned(), digest)
-            })
-            .collect()
+        let mut digests = BTreeMap::new();
+        for file in std::fs::read_dir(folder).expect("it is a folder") {
+            let path = file.expect("it can be listed").path();
+            if path.is_dir() {
+                digests.extend(self::digests(&path));
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("it can be read");
+            use sha2::Digest as _;
+            let digest = hex::encode(sha2::Sha256::digest(bytes));
+            digests.insert(path.to_string_lossy().into_owned(), digest);
+        }
+        digests
+    }
+
+    /// The readers of a table's files, in their order.
+    fn readers(folder: &Path, table: &Table, world: &World) -> Vec<ParquetRecordBatchReader> {
+        let open = |(name, _)| {
+            let file = File::open(folder.join(name)).expect("it is there");
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
+            reader.build().expect("it can be read")
+        };
+        table.files(world).into_iter().map(open).collect()
     }
 
     #[test]
@@ -122,9 +144,12 @@ mod tests {
         let made = [(); 2].map(|()| {
             let folder = tempfile::tempdir().expect("a folder");
             write_all(folder.path(), 3_000, &|_, _| ()).expect("it is written");
-            digests(folder.path())
+            let digests = digests(folder.path()).into_iter();
+            let below = |path: String| path[folder.path().as_os_str().len() + 1..].to_owned();
+            digests.map(|(path, digest)| (below(path), digest)).collect::<BTreeMap<_, _>>()
         });
-        assert_eq!(made[0].len(), 12);
+        assert_eq!(made[0].len(), 19);
+        assert!(made[0].contains_key("Event/part-000.parquet"), "{made:?}");
         assert_eq!(made[0], made[1]);
     }
 
@@ -133,10 +158,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         write_all(folder.path(), 5_000, &|_, _| ()).expect("it is written");
         let (mut rows, mut nulls, mut empty, mut beyond_ascii) = (0, 0, 0, 0);
+        let world = World::of(5_000);
         for table in tables() {
-            let file = File::open(folder.path().join(table.file_name())).expect("it is there");
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("it is Parquet");
-            for batch in reader.build().expect("it can be read") {
+            for batch in readers(folder.path(), &table, &world).into_iter().flatten() {
                 let batch = batch.expect("it can be read");
                 rows += batch.num_rows();
                 let owners = batch.column_by_name("tenant").expect("it is there").clone();
@@ -165,11 +189,18 @@ mod tests {
     #[test]
     fn the_catalog_is_sound_and_offers_what_clients_need() {
         let catalog = Catalog::check(objects()).expect("a good catalog");
-        assert_eq!(catalog.objects().count(), 12);
+        assert_eq!(catalog.objects().count(), 19);
         for object in catalog.objects() {
-            assert_eq!(object.updated.as_deref(), Some("UpdatedDate"), "{}", object.name);
             assert!(object.field("tenant").is_none() && object.field("Deleted").is_none());
         }
+        for object in catalog.objects().take(12) {
+            assert_eq!(object.updated.as_deref(), Some("UpdatedDate"), "{}", object.name);
+        }
+        let event = catalog.require("Event").expect("it is there");
+        let members = event.relation("SegmentMembers").expect("it is there");
+        assert_eq!(members.cardinality, Cardinality::ToMany);
+        let metadata = event.field("metadata").expect("it is there");
+        assert_eq!(metadata.field_type, FieldType::Json);
         let account = catalog.require("Account").expect("it is there");
         for relation in ["BillToContact", "SoldToContact", "ParentAccount", "DefaultPaymentMethod"]
         {
