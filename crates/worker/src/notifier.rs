@@ -77,7 +77,9 @@ impl Notifier {
         while !stop.is_cancelled() {
             // Before the store is asked, so that what comes in between is not missed.
             changes.borrow_and_update();
-            while in_hand.try_join_next().is_some() {}
+            while let Some(ended) = in_hand.try_join_next() {
+                log_panic(ended);
+            }
             let free = limits::NOTICES_AT_ONCE - in_hand.len();
             if self.take(kind, free, &mut in_hand).await {
                 continue;
@@ -86,7 +88,7 @@ impl Notifier {
                 sleep(LOOK_EVERY).await;
                 tokio::select! {
                     _ = changes.changed(), if free > 0 => {}
-                    Some(_) = in_hand.join_next() => {}
+                    Some(ended) = in_hand.join_next() => log_panic(ended),
                     () = sleep(jittered(self.timings.notice_poll)), if free > 0 => {}
                 }
             };
@@ -204,6 +206,12 @@ impl Notifier {
             links.push(FileLink { url, expires_at: link.expires_at });
         }
         Ok(links)
+    }
+}
+
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a message's attempt panicked; it is sent again after its lease");
     }
 }
 

@@ -5,6 +5,7 @@ mod clients;
 mod disks;
 mod kills;
 mod limits;
+mod mail;
 mod matrix;
 mod openapi;
 mod queries;
