@@ -7,7 +7,8 @@ use outhaul_exports::export::{Export, Failure, Outcome, Progress};
 use outhaul_exports::lease::{Incarnation, LeaseKey};
 use outhaul_exports::manifest::{Artifact, Manifest, SnapshotNote};
 use outhaul_exports::ports::{
-    AccessStore, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey, Outbox,
+    AccessStore, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey,
+    Outbox,
 };
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::testing::{self, MemoryStore};
@@ -36,12 +37,7 @@ impl Stores {
     }
 
     pub fn over(store: &Store) -> Self {
-        Self {
-            jobs: store.jobs(),
-            access: store.access(),
-            outbox: store.outbox(),
-            _folder: None,
-        }
+        Self { jobs: store.jobs(), access: store.access(), outbox: store.outbox(), _folder: None }
     }
 }
 
