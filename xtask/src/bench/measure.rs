@@ -1,6 +1,7 @@
-//! Time and peak memory of one run of a program.
+//! Time and peak memory of one run of a program, and the size of the file it wrote.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,17 @@ pub struct Measurement {
     pub seconds: f64,
     /// Peak of resident memory of the process, in MiB.
     pub peak_mib: f64,
+    /// Size of the file, in MiB.
+    pub file_mib: f64,
 }
 
-/// Runs it to its end. With `self_timed` the program prints its own seconds.
-pub fn measure(command: &mut Command, self_timed: bool) -> anyhow::Result<Measurement> {
+/// Runs it to its end, after which `output` is the file it wrote. With `self_timed` the program
+/// prints its own seconds.
+pub fn measure(
+    command: &mut Command,
+    self_timed: bool,
+    output: &Path,
+) -> anyhow::Result<Measurement> {
     let begun = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot be started")?;
     let mut peak_kib = 0;
@@ -38,7 +46,12 @@ pub fn measure(command: &mut Command, self_timed: bool) -> anyhow::Result<Measur
     } else {
         wall
     };
-    Ok(Measurement { seconds, peak_mib: peak_kib as f64 / 1024.0 })
+    let file = std::fs::metadata(output).with_context(|| format!("{command:?} left no file"))?;
+    Ok(Measurement {
+        seconds,
+        peak_mib: peak_kib as f64 / 1024.0,
+        file_mib: file.len() as f64 / f64::from(1 << 20),
+    })
 }
 
 /// The kernel's own record of the process's peak; 0 once it is gone.

@@ -10,24 +10,26 @@ use crate::run;
 pub fn table(scale: u32, rounds: usize, outcomes: &[Outcome]) -> String {
     let mut text = format!(
         "### TPC-H lineitem, scale factor {scale}, medians of {rounds} rounds\n\n\
-         | case | program | seconds | against the fastest peer | peak memory, MiB |\n\
-         |---|---|---:|---:|---:|\n"
+         | case | program | seconds | against the fastest peer | peak memory, MiB | file, MiB |\n\
+         |---|---|---:|---:|---:|---:|\n"
     );
     for outcome in outcomes {
         let medians = outcome.peers.iter().map(|(_, all)| median(all, |m| m.seconds));
         let best = medians.fold(f64::INFINITY, f64::min);
         let mut row = |program: &str, all: &[Measurement], goal: &str| {
             let seconds = median(all, |m| m.seconds);
+            let file = median(all, |m| m.file_mib);
             let peak = all.iter().map(|m| m.peak_mib).fold(0.0, f64::max);
             writeln!(
                 text,
-                "| {} | {program} | {seconds:.2} | {:.3}{goal} | {peak:.0} |",
+                "| {} | {program} | {seconds:.2} | {:.3}{goal} | {peak:.0} | {file:.1} |",
                 outcome.case.title,
                 seconds / best
             )
             .unwrap_or_default();
         };
-        row("outhaul", &outcome.ours, &format!(" (goal {})", outcome.case.goal));
+        let goal = outcome.case.goal.map(|goal| format!(" (goal {goal})")).unwrap_or_default();
+        row("outhaul", &outcome.ours, &goal);
         for (peer, all) in &outcome.peers {
             row(peer, all, "");
         }

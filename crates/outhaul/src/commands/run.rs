@@ -71,7 +71,7 @@ pub struct Options {
     /// One SELECT statement over the tables.
     #[arg(long, value_name = "TEXT")]
     sql: Option<String>,
-    /// The format: csv, html, xlsx.
+    /// The format: csv, html, xlsx, ndjson, avro, parquet.
     #[arg(long, default_value = "csv")]
     format: String,
     /// An option of the format, such as `delimiter=";"`; a value is JSON, or else a text.

@@ -42,7 +42,7 @@ pub struct Options {
     /// input).
     #[arg(long, value_name = "FILE")]
     request: Option<String>,
-    /// The format: csv, html, xlsx.
+    /// The format: csv, html, xlsx, ndjson, avro, parquet.
     #[arg(long, default_value = "csv", conflicts_with = "request")]
     format: String,
     /// How files are packed.
