@@ -9,7 +9,7 @@ use outhaul_exports::manifest::Artifact;
 use outhaul_exports::notice::{Message, MessageState};
 use outhaul_exports::ports::Event;
 use outhaul_exports::query::{Expr, OrderBy, Query};
-use outhaul_exports::spec::{Packing, QuerySpec};
+use outhaul_exports::spec::{Packing, QuerySpec, Split};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +41,9 @@ pub struct ExportView {
     pub format: String,
     /// `none`, `gzip` or `zip`.
     pub packing: &'static str,
+    /// Rows after which a query's rows go on in another file, where they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_rows: Option<u64>,
     /// Whether sensitive values are encrypted to the tenant's key.
     pub encrypted: bool,
     /// When it was created.
@@ -214,6 +217,9 @@ pub struct ArtifactView {
     pub id: String,
     /// Which query it answers, counted from 0.
     pub query: u32,
+    /// Which part of the query's rows it holds, where they are split over several files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// The name under which it is saved.
     pub file_name: String,
     /// Its media type.
@@ -338,6 +344,10 @@ impl ExportView {
             queries: export.spec.queries.iter().map(QueryView::of).collect(),
             format: export.spec.format.id.clone(),
             packing: packing_word(export.spec.packing),
+            split_rows: match export.spec.split {
+                Some(Split::Rows(rows)) => Some(rows),
+                _ => None,
+            },
             encrypted: export.spec.sealing_key.is_some(),
             created_at: export.created_at,
             updated_at: export.updated_at,
@@ -478,6 +488,7 @@ impl ArtifactView {
         Self {
             id: artifact.id.to_string(),
             query: artifact.query,
+            part: artifact.part.clone(),
             file_name: artifact.file_name.clone(),
             media_type: artifact.media_type.clone(),
             rows: artifact.rows,

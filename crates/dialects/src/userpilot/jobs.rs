@@ -30,6 +30,7 @@ const JOBS_MAX: usize = 1_000;
 
 /// Start an export job.
 #[utoipa::path(post, path = "/api/v1/analytics/exports", tag = "exports",
+    operation_id = "startExport",
     request_body = ExportRequest,
     responses(
         (status = 201, description = "The job", body = JobStarted),
@@ -68,6 +69,7 @@ pub async fn start(
 
 /// Look at a job.
 #[utoipa::path(get, path = "/api/v1/analytics/exports/jobs/{job_id}", tag = "exports",
+    operation_id = "showJob",
     params(("job_id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "The job; Retry-After says when to look again at an \
         unfinished one", body = Job)))]
@@ -94,6 +96,7 @@ pub async fn show(
 
 /// List the jobs of the last three days, the newest first.
 #[utoipa::path(get, path = "/api/v1/analytics/exports/jobs/", tag = "exports",
+    operation_id = "listJobs",
     responses((status = 200, description = "The jobs", body = Vec<JobListItem>)))]
 pub async fn list(
     Caller(who): Caller,

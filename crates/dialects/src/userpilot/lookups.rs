@@ -151,6 +151,7 @@ const LOOKUPS: &[Lookup] = &[
 /// `events_properties`, `flows`, `banners`, `embeds`, `spotlights`, `surveys`,
 /// `resource_center_modules` or `checklists`.
 #[utoipa::path(get, path = "/api/v1/analytics/exports/lookups/{name}", tag = "lookups",
+    operation_id = "lookUp",
     params(
         ("name" = String, Path, description = "Which list"),
         ("after_cursor" = Option<String>, Query,

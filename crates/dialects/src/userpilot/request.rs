@@ -50,31 +50,32 @@ const ALIASES: [(&str, &str); 3] =
 pub struct ExportRequest {
     /// The first day or moment: `2026-01-31`, or `2026-01-31T12:00:00Z`. Default: 30 days before
     /// the end.
-    #[schema(example = "2026-01-01")]
+    #[schema(value_type = String, required = false, example = "2026-01-01")]
     pub from: Option<String>,
     /// The last day, which is included, or the first moment that is not. Default: now.
-    #[schema(example = "2026-01-31")]
+    #[schema(value_type = String, required = false, example = "2026-01-31")]
     pub to: Option<String>,
     /// Who gets a mail with the links when the job has ended.
     #[schema(max_items = 100, required = false)]
     pub emails: Vec<String>,
     /// Only events of these types.
-    #[schema(min_items = 1, max_items = 10_000)]
+    #[schema(value_type = Vec<String>, required = false, min_items = 1, max_items = 10_000)]
     pub event_type: Option<Vec<String>>,
     /// Only events of these users.
-    #[schema(min_items = 1, max_items = 10_000)]
+    #[schema(value_type = Vec<String>, required = false, min_items = 1, max_items = 10_000)]
     pub user_id: Option<Vec<String>>,
     /// Only events of these companies.
-    #[schema(min_items = 1, max_items = 10_000)]
+    #[schema(value_type = Vec<String>, required = false, min_items = 1, max_items = 10_000)]
     pub company_id: Option<Vec<String>>,
     /// Only events of users who are in this segment.
+    #[schema(value_type = String, required = false)]
     pub segment_id: Option<String>,
     /// The format of the files. Default: `ndjson`.
-    #[schema(value_type = Option<FormatWord>)]
+    #[schema(value_type = FormatWord, required = false)]
     pub format: Option<Form>,
     /// Attributes to leave out, separated by commas; one that ends in `*` is every attribute that
     /// begins so.
-    #[schema(example = "user_agent,screen_*")]
+    #[schema(value_type = String, required = false, example = "user_agent,screen_*")]
     pub exclusions: Option<String>,
 }
 

@@ -189,6 +189,14 @@ async fn mails_are_asked_for_or_refused() {
 }
 
 #[tokio::test]
+async fn a_reader_looks_and_does_not_start() {
+    let server = Server::new().await;
+    let answer = server.send("POST", PREFIX, "acme-reader", "{}").await;
+    assert_eq!((answer.status, answer.error().0.as_str()), (401, "unauthorized"));
+    assert_eq!(server.send("GET", &format!("{PREFIX}/jobs/"), "acme-reader", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn unknown_members_are_passed_over_where_the_operator_says_so() {
     let server = Server::with(json!({"unknown_members": "ignore"}), catalog()).await;
     server.start(r#"{"colour": "red"}"#).await;

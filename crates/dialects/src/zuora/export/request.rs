@@ -64,7 +64,7 @@ impl Flags {
     }
 }
 
-/// A format, in the documentation's spelling.
+/// A format, in the documentation's spelling; the last three are not Zuora's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// Comma-separated values.
@@ -75,12 +75,21 @@ pub enum Format {
     Html,
     /// A workbook.
     Excel,
+    /// One JSON object a line.
+    #[serde(rename = "ndjson")]
+    Ndjson,
+    /// An Avro object container.
+    #[serde(rename = "avro")]
+    Avro,
+    /// Parquet.
+    #[serde(rename = "parquet")]
+    Parquet,
 }
 
 impl Format {
     /// The format of that name, in any case.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Csv, Self::Html, Self::Excel]
+        [Self::Csv, Self::Html, Self::Excel, Self::Ndjson, Self::Avro, Self::Parquet]
             .into_iter()
             .find(|format| format.name().eq_ignore_ascii_case(name))
     }
@@ -91,15 +100,17 @@ impl Format {
             Self::Csv => "csv",
             Self::Html => "html",
             Self::Excel => "Excel",
+            Self::Ndjson => "ndjson",
+            Self::Avro => "avro",
+            Self::Parquet => "parquet",
         }
     }
 
     /// The id of the neutral format.
     fn id(self) -> &'static str {
         match self {
-            Self::Csv => "csv",
-            Self::Html => "html",
             Self::Excel => "xlsx",
+            other => other.name(),
         }
     }
 }
@@ -154,7 +165,10 @@ impl Wanted {
         }
         let format = text(&map, "Format")?.ok_or_else(|| missing(&map, "Format"))?;
         let format = Format::named(format).ok_or_else(|| {
-            Refusal::invalid(format!("Format must be csv, html or Excel, not {}", shown(format)))
+            let shown = shown(format);
+            Refusal::invalid(format!(
+                "Format must be csv, html or Excel, or one of ndjson, avro and parquet, not {shown}"
+            ))
         })?;
         let query = text(&map, "Query")?.filter(|query| !query.trim().is_empty());
         let query = query.ok_or_else(|| missing(&map, "Query"))?;
