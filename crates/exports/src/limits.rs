@@ -28,6 +28,8 @@ pub const IN_LIST_MAX: usize = 10_000;
 pub const PATTERN_BYTES_MAX: usize = 4_096;
 /// Rows of a preview.
 pub const PREVIEW_ROWS_MAX: u64 = 100;
+/// Rows of a list that a dialect answers from the data itself, at once.
+pub const READ_ROWS_MAX: u64 = 1_000;
 /// Checks and previews of one tenant that may wait for a planner; further ones are refused at once.
 pub const PLANS_WAITING_MAX: usize = 16;
 /// Bytes of a preview's answer.

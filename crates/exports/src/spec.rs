@@ -126,6 +126,8 @@ pub enum FractionStyle {
     Seconds,
     /// Three digits; what is finer is cut off.
     Millis,
+    /// Six digits; what is finer is cut off.
+    Micros,
 }
 
 /// Whether a decimal keeps its column's scale.

@@ -16,6 +16,11 @@ impl Exports {
         Ok(&self.parts.catalog)
     }
 
+    /// The catalog, for those who assemble a dialect; clients get theirs by [`Exports::catalog`].
+    pub fn configured_catalog(&self) -> &Arc<Catalog> {
+        &self.parts.catalog
+    }
+
     /// The first rows of a query, without an export.
     ///
     /// # Errors
@@ -26,9 +31,20 @@ impl Exports {
             let text = format!("a preview has 1 to {} rows", limits::PREVIEW_ROWS_MAX);
             return Err(Error::invalid("rows", text));
         }
+        self.read_rows(who, query, rows).await
+    }
+
+    /// The first rows of a query, at most `most` and [`limits::READ_ROWS_MAX`], for the short lists
+    /// that some dialects answer.
+    ///
+    /// # Errors
+    /// As for a submission; `TooLarge` when the rows are; `Unavailable` when no slot is free in
+    /// time.
+    pub async fn read_rows(&self, who: &Principal, query: &Query, most: u64) -> Result<Preview> {
+        require(who, Role::Reader)?;
         if let Query::Select(select) = query {
             select.check(&self.parts.catalog)?;
         }
-        self.parts.planner.preview(&who.scope, query, rows).await
+        self.parts.planner.preview(&who.scope, query, most.min(limits::READ_ROWS_MAX)).await
     }
 }
