@@ -183,6 +183,24 @@ async fn a_relation_that_doubles_rows_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_customer_is_told_of_the_object_and_the_operator_of_the_source() {
+    let mut world = World::new();
+    let data = world.dir.path().join("data");
+    world.engine = World::engine(&data, None);
+    std::fs::remove_file(data.join("Invoice.parquet")).expect("it was there");
+    std::fs::create_dir(data.join("Contact")).expect("a folder");
+    for name in ["Contact/a.csv", "Contact/b.ndjson"] {
+        std::fs::write(data.join(name), "{}").expect("it is written");
+    }
+    for (object, says) in [("Invoice", "no file and no folder"), ("Contact", "several formats")] {
+        let error = refused(world.select("ta", &select(object, &["Id"])).await);
+        assert!(error.to_string().contains(says), "{}", error.chain());
+        assert!(!error.to_string().contains("main"), "{error}");
+        assert!(error.chain().contains(&format!("table {object} in source main")), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_an_error_that_names_its_object() {
     let world = World::new();
     let data = world.dir.path().join("data");
