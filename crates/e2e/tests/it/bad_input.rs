@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 const ZUORA: &str = include_str!("../../../dialects/cases/bad_input/zuora_export.toml");
 const NATIVE: &str = include_str!("../../../dialects/cases/bad_input/native.toml");
+const USERPILOT: &str = include_str!("../../../dialects/cases/bad_input/userpilot.toml");
 
 /// A query whose csv has 15 bytes, as the cases about ranges expect.
 const FIFTEEN: &str = "select Id as abcdefghijklmn from Account where Id = 'none'";
@@ -31,6 +32,11 @@ async fn every_bad_input_gets_its_answer_from_the_whole_server() -> anyhow::Resu
     for tenant in ["acme", "globex"] {
         native.push(completed(&Native::of(&server, tenant)?).await?);
     }
+    let url = format!("{}/api/v1/analytics/exports", server.base_url);
+    let globex = format!("Token {}", server.secret("tenants.globex.userpilot.app_token"));
+    let started = reqwest::Client::new().post(url).header("Authorization", globex).send().await?;
+    let started: Value = started.error_for_status()?.json().await?;
+    let foreign_job = started["job_id"].as_str().unwrap_or_default().to_owned();
     // From here on nothing runs, so that an export waits.
     server.kill();
     server.restart_with(options().set("OUTHAUL__WORKER__ENABLED", false)).await?;
@@ -53,6 +59,9 @@ async fn every_bad_input_gets_its_answer_from_the_whole_server() -> anyhow::Resu
         ("foreign_file", native[1].1.clone()),
     ];
     let count = count + replay_at(address, NATIVE, "native", &words).await;
+    let words =
+        [("key", server.secret("tenants.acme.userpilot.app_token")), ("foreign_job", foreign_job)];
+    let count = count + replay_at(address, USERPILOT, "userpilot", &words).await;
     println!("{count} bad inputs, each with its answer");
     assert!(server.is_alive());
     Ok(())

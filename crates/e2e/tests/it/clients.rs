@@ -42,9 +42,10 @@ async fn tap_zuora_discovers_and_syncs_every_object() -> anyhow::Result<()> {
     }
     let client = Zuora::sign_in(&server, "acme").await?;
     let objects = described(&client).await?;
-    assert!(objects.len() >= 12, "{objects:?}");
+    assert!(objects.len() >= 19, "{objects:?}");
     for object in &objects {
-        let csv = client.export(&format!("select Id from {object}"), "csv", false).await?;
+        // Not every object has an Id. No text of the demo has a line break.
+        let csv = client.export(&format!("select * from {object}"), "csv", false).await?;
         let rows = csv.iter().filter(|byte| **byte == b'\n').count() as u64 - 1;
         assert_eq!(records.get(object), Some(&rows), "{object}: {records:?}");
     }

@@ -10,4 +10,5 @@ mod matrix;
 mod openapi;
 mod queries;
 mod restarts;
+mod userpilot;
 mod values;

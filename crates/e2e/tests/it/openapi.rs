@@ -24,7 +24,8 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 async fn demo(folder: &Path) -> anyhow::Result<Server> {
     let options = Options::rows(1_000)
         .set("OUTHAUL__DIALECTS__ZUORA_EXPORT__POLICY__ACTIVE_MAX", 0)
-        .set("OUTHAUL__DIALECTS__NATIVE__POLICY__ACTIVE_MAX", 0);
+        .set("OUTHAUL__DIALECTS__NATIVE__POLICY__ACTIVE_MAX", 0)
+        .set("OUTHAUL__DIALECTS__USERPILOT__POLICY__ACTIVE_MAX", 0);
     Server::start(folder, options).await
 }
 
@@ -39,7 +40,7 @@ async fn the_native_api_is_what_its_document_says() -> anyhow::Result<()> {
     ids.insert("object", "Account".to_owned());
     // What is deleted is not what all others need.
     let spare = of_an_export(&native).await?;
-    let bearer = server.secret("tenants.acme.native.api_key");
+    let bearer = format!("Bearer {}", server.secret("tenants.acme.native.api_key"));
     let cases = schemathesis(&python, &server, "native", &bearer, &ids, &spare)?;
     assert!(cases > 300, "only {cases} cases");
     assert!(server.is_alive());
@@ -76,9 +77,27 @@ async fn object_export_is_what_its_document_says() -> anyhow::Result<()> {
     let export = zuora.wait(&id, Duration::from_secs(60)).await?;
     // The same word means an export in some paths and a file in others; here it is the file.
     let ids = Ids::from([("id", text(&export["FileId"])), ("object", "Account".to_owned())]);
-    let bearer = zuora.token();
-    let cases = schemathesis(&python, &server, "zuora_export", bearer, &ids, &ids)?;
+    let bearer = format!("Bearer {}", zuora.token());
+    let cases = schemathesis(&python, &server, "zuora_export", &bearer, &ids, &ids)?;
     assert!(cases > 300, "only {cases} cases");
+    assert!(server.is_alive());
+    println!("schemathesis: {cases} cases passed");
+    Ok(())
+}
+
+/// Userpilot's analytics export.
+#[tokio::test(flavor = "multi_thread")]
+async fn analytics_export_is_what_its_document_says() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let mut server = demo(folder.path()).await?;
+    let token = format!("Token {}", server.secret("tenants.acme.userpilot.app_token"));
+    let url = format!("{}/api/v1/analytics/exports", server.base_url);
+    let started = reqwest::Client::new().post(url).header("Authorization", &token).send().await?;
+    let started: Value = started.json().await?;
+    let ids = Ids::from([("job_id", text(&started["job_id"])), ("name", "segments".to_owned())]);
+    let cases = schemathesis(&python, &server, "userpilot", &token, &ids, &ids)?;
+    assert!(cases > 200, "only {cases} cases");
     assert!(server.is_alive());
     println!("schemathesis: {cases} cases passed");
     Ok(())
@@ -89,7 +108,7 @@ fn schemathesis(
     python: &Path,
     server: &Server,
     document: &str,
-    bearer: &str,
+    authorization: &str,
     ids: &Ids,
     to_delete: &Ids,
 ) -> anyhow::Result<u64> {
@@ -109,7 +128,7 @@ fn schemathesis(
         .arg("run")
         .arg(root.join(format!("docs/openapi/{document}.json")))
         .args(["--url", &server.base_url])
-        .args(["--header", &format!("Authorization: Bearer {bearer}")])
+        .args(["--header", &format!("Authorization: {authorization}")])
         // Without links in a document there is nothing to walk along.
         .args(["--phases", "examples,coverage,fuzzing", "--checks", CHECKS])
         // A stream that never ends.

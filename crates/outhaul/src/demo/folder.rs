@@ -241,6 +241,10 @@ fn configuration() -> String {
             owner.name()
         )
     });
+    let environments = Owner::ALL.map(|owner| {
+        let (id, token) = (owner.id(), owner.app_token());
+        format!("\n[dialects.userpilot.environments.{id}]\napp_token = \"{token}\"\n")
+    });
     format!(
         r#"# The demo's configuration. Every key is explained in docs/configuration.md;
 # `outhaul config show` prints all of them.
@@ -277,7 +281,8 @@ file = "catalog.toml"
 [dialects.zuora_export.rates]
 base = "USD"
 table = {{ EUR = "0.92", GBP = "0.79" }}
-{}"#,
+{}{}"#,
+        environments.concat(),
         tenants.concat()
     )
 }

@@ -1,0 +1,115 @@
+//! The Userpilot dialect through the clients that its users have: scripts, a generated client, and
+//! many who start at once.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use outhaul_e2e::python::{interpreter, output, script};
+use outhaul_e2e::server::{Options, Server};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+const EXPORTS: &str = "/api/v1/analytics/exports";
+
+fn key(server: &Server, tenant: &str) -> String {
+    server.secret(&format!("tenants.{tenant}.userpilot.app_token"))
+}
+
+/// Every format, for both tenants, value for value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_gets_every_value_in_every_format() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = Server::start(folder.path(), Options::rows(2_000)).await?;
+    for (tenant, format) in
+        [("acme", "ndjson"), ("acme", "csv"), ("globex", "avro"), ("acme", "parquet")]
+    {
+        wait_until_free(&server, tenant).await?;
+        let mut command = script(&python, "userpilot_flow.py");
+        command.args([&server.base_url, &key(&server, tenant)]);
+        command.arg(server.folder()).args([tenant, format]);
+        println!("{format}: {}", output(&mut command)?.trim());
+    }
+    let mut command = script(&python, "userpilot_lookups.py");
+    command.args([&server.base_url, &key(&server, "acme")]).arg(server.folder()).arg("acme");
+    println!("{}", output(&mut command)?.trim());
+    Ok(())
+}
+
+/// A client that was generated from our own document.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_client_works() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = Server::start(folder.path(), Options::rows(2_000)).await?;
+    let document =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/userpilot.json");
+    let made = server.folder().join("client");
+    let mut generate = Command::new(python.with_file_name("openapi-python-client"));
+    generate.arg("generate").arg("--path").arg(document).arg("--output-path").arg(&made);
+    generate.args(["--meta", "setup", "--fail-on-warning"]);
+    // It runs a formatter that stands beside it.
+    let beside = python.parent().unwrap_or(Path::new("."));
+    let path = std::env::var("PATH").unwrap_or_default();
+    generate.env("PATH", format!("{}:{path}", beside.display()));
+    output(&mut generate)?;
+    let mut command = script(&python, "userpilot_generated.py");
+    command.arg(made).args([&server.base_url, &key(&server, "acme")]);
+    println!("{}", output(&mut command)?.trim());
+    Ok(())
+}
+
+/// However many start at once, one job of an app token is in progress, and every other answer
+/// says which.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_start_at_once_one_does() -> anyhow::Result<()> {
+    const RACERS: usize = 64;
+    let folder = tempfile::tempdir()?;
+    // Nothing runs, so that the place stays taken.
+    let options = Options::rows(1_000).set("OUTHAUL__WORKER__ENABLED", false);
+    let server = Server::start(folder.path(), options).await?;
+    let client = Client::new();
+    let url = format!("{}{EXPORTS}", server.base_url);
+    let token = format!("Token {}", key(&server, "acme"));
+    let racers = (0..RACERS).map(|_| {
+        let request = client.post(&url).header("Authorization", &token).json(&json!({}));
+        tokio::spawn(async move {
+            let answer = request.send().await?;
+            let (status, waits) = (answer.status(), answer.headers().contains_key("retry-after"));
+            anyhow::Ok((status, waits, answer.json::<Value>().await?))
+        })
+    });
+    let racers: Vec<_> = racers.collect();
+    let (mut started, mut refused) = (Vec::new(), Vec::new());
+    for racer in racers {
+        match racer.await?? {
+            (StatusCode::CREATED, _, job) => started.push(job["job_id"].clone()),
+            (StatusCode::CONFLICT, true, errors) => {
+                refused.push(errors["errors"][0]["job_id"].clone());
+            }
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+    assert_eq!((started.len(), refused.len()), (1, RACERS - 1));
+    assert!(refused.iter().all(|job| *job == started[0]), "{started:?} {refused:?}");
+    println!("{RACERS} at once: one job, and {} answers that name it", refused.len());
+    Ok(())
+}
+
+/// Waits until no job of the tenant is in progress.
+async fn wait_until_free(server: &Server, tenant: &str) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let url = format!("{}{EXPORTS}/jobs/", server.base_url);
+        let token = format!("Token {}", key(server, tenant));
+        let jobs = Client::new().get(url).header("Authorization", token).send().await?;
+        let jobs: Vec<Value> = jobs.json().await?;
+        let busy = |job: &Value| matches!(job["status"].as_str(), Some("pending" | "processing"));
+        if !jobs.iter().any(busy) {
+            return Ok(());
+        }
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "{jobs:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
