@@ -37,14 +37,61 @@ async fn a_script_gets_every_value_in_every_format() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whoever is named in `emails` gets the links, and needs no key for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_brings_the_links() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = Server::start(folder.path(), Options::rows(1_000)).await?;
+    let body = json!({
+        "from": "2026-01-05", "to": "2026-01-06", "format": "csv",
+        "emails": ["ada@example.com", "bob@example.com"],
+    });
+    let token = format!("Token {}", key(&server, "acme"));
+    let request = Client::new().post(format!("{}{EXPORTS}", server.base_url));
+    let started = request.header("Authorization", token).json(&body).send().await?;
+    anyhow::ensure!(started.status() == StatusCode::CREATED, "{}", started.text().await?);
+    let mut receivers = Vec::new();
+    for mail in mails(&server, 2).await? {
+        let read: Value =
+            serde_json::from_str(&output(script(&python, "read_mail.py").arg(mail))?)?;
+        receivers.push(read["headers"]["to"].as_str().unwrap_or_default().to_owned());
+        let links = read["plain_links"].as_array().cloned().unwrap_or_default();
+        anyhow::ensure!(links.len() == 2, "{read}");
+        for link in links {
+            let answer = reqwest::get(link.as_str().unwrap_or_default()).await?;
+            anyhow::ensure!(answer.status() == StatusCode::OK, "{link}: {}", answer.status());
+            let text = answer.text().await?;
+            assert!(text.starts_with("app_token,event_type,") && text.lines().count() > 1);
+        }
+    }
+    receivers.sort();
+    assert_eq!(receivers, ["ada@example.com", "bob@example.com"]);
+    Ok(())
+}
+
+/// The mails in the demo's folder, once there are so many.
+async fn mails(server: &Server, count: usize) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let begun = Instant::now();
+    loop {
+        let folder = std::fs::read_dir(server.folder().join("mail"));
+        let paths = folder.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        let paths: Vec<_> = paths.filter(|p| p.extension().is_some_and(|e| e == "eml")).collect();
+        if paths.len() >= count {
+            return Ok(paths);
+        }
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// A client that was generated from our own document.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generated_client_works() -> anyhow::Result<()> {
     let Some(python) = interpreter() else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = Server::start(folder.path(), Options::rows(2_000)).await?;
-    let document =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/userpilot.json");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/userpilot.json");
     let made = server.folder().join("client");
     let mut generate = Command::new(python.with_file_name("openapi-python-client"));
     generate.arg("generate").arg("--path").arg(document).arg("--output-path").arg(&made);
