@@ -189,8 +189,36 @@ pub enum Expr {
     },
     /// The first value that is not null.
     Coalesce(Vec<Expr>),
+    /// A JSON field in text without some of its members; the other members keep their values, and
+    /// stand in the order of their names.
+    JsonWithout {
+        /// The field.
+        of: Path,
+        /// The members that are left out.
+        keys: Vec<KeyPattern>,
+    },
     /// Whether the row is marked as deleted (null never).
     IsDeleted,
+}
+
+/// Names of members of a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPattern {
+    /// This name.
+    Exact(String),
+    /// Every name that begins so.
+    Prefix(String),
+}
+
+impl KeyPattern {
+    /// Whether a name is one of them.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(exact) => name == exact,
+            Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
+        }
+    }
 }
 
 impl Expr {
@@ -203,7 +231,7 @@ impl Expr {
     pub fn has_aggregate(&self) -> bool {
         match self {
             Self::Aggregate { .. } => true,
-            Self::Field(_) | Self::Literal(_) | Self::IsDeleted => false,
+            Self::Field(_) | Self::Literal(_) | Self::JsonWithout { .. } | Self::IsDeleted => false,
             Self::DatePart { of, .. } => of.has_aggregate(),
             Self::Convert { amount, currency, .. } => {
                 amount.has_aggregate() || currency.has_aggregate()

@@ -4,11 +4,11 @@
 //! is not understood is refused, because it may have been meant as a filter; so is a `null`, and a
 //! list without values, which would select everything in one reading and nothing in another.
 
-use outhaul_exports::catalog::{FieldType, hint};
+use outhaul_exports::catalog::{Field, FieldType, hint};
 use outhaul_exports::limits;
 use outhaul_exports::notice::check_address;
 use outhaul_exports::query::{
-    Column, Compare, Condition, Expr, Literal, OrderBy, Protection, Query, Select,
+    Column, Compare, Condition, Expr, KeyPattern, Literal, OrderBy, Path, Protection, Query, Select,
 };
 use outhaul_exports::spec::{
     ExportSpec, FormatChoice, FractionStyle, Notice, Packing, QuerySpec, Split, ValueOptions,
@@ -73,9 +73,9 @@ pub struct ExportRequest {
     /// The format of the files. Default: `ndjson`.
     #[schema(value_type = FormatWord, required = false)]
     pub format: Option<Form>,
-    /// Attributes to leave out, separated by commas; one that ends in `*` is every attribute that
-    /// begins so.
-    #[schema(value_type = String, required = false, example = "user_agent,screen_*")]
+    /// Attributes to leave out, and members of `metadata`, separated by commas; one that ends in `*`
+    /// is every one that begins so.
+    #[schema(value_type = String, required = false, example = "user_agent,screen_*,metadata.email")]
     pub exclusions: Option<String>,
 }
 
@@ -173,19 +173,11 @@ impl ExportRequest {
     ) -> Result<Checked, Trouble> {
         let (days, most) = (settings.default_days, settings.range_days_max);
         let range = Range::read(self.from.as_deref(), self.to.as_deref(), days, most, now)?;
-        let excluded = self.exclusions.as_deref().map(|text| excluded(text)).transpose()?;
+        let excluded = self.exclusions.as_deref().map(Excluded::read).transpose()?;
         let excluded = excluded.unwrap_or_default();
-        let columns = model.attributes().filter(|(name, _)| !excluded.contains(name));
-        let columns: Vec<_> = columns
-            .map(|(name, field)| Column {
-                label: name.to_owned(),
-                expr: Expr::own(&field.name),
-                protection: match field.sensitive {
-                    true => Protection::Masked,
-                    false => Protection::Plain,
-                },
-            })
-            .collect();
+        let columns = model.attributes().filter(|(name, _)| !excluded.attributes.contains(name));
+        let columns = columns.map(|(name, field)| excluded.column(name, field));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let day = columns.iter().position(|column| column.label == INSERTED_AT);
         let day = day.ok_or_else(|| internal("events have no inserted_at"))?;
         if let Some(types) = &self.event_type {
@@ -349,33 +341,81 @@ fn format(text: &str) -> Result<Form, Trouble> {
     })
 }
 
-/// The attributes that `exclusions` names. A name that leads nowhere is refused: it may be a
-/// mistake in the name of something that must not be exported.
-fn excluded(text: &str) -> Result<Vec<&'static str>, Trouble> {
+/// What `exclusions` names. A name that leads nowhere is refused: it may be a mistake in the name
+/// of something that must not be exported.
+#[derive(Debug, Default)]
+struct Excluded {
+    /// Whole attributes.
+    attributes: Vec<&'static str>,
+    /// Members of attributes that are JSON objects.
+    members: Vec<(&'static str, KeyPattern)>,
+}
+
+impl Excluded {
     const FIELD: &str = "exclusions";
-    if text.len() > EXCLUSIONS_BYTES_MAX {
-        let text = format!("exclusions has more than {EXCLUSIONS_BYTES_MAX} bytes");
-        return Err(Trouble::wrong(FIELD, text));
+
+    fn read(text: &str) -> Result<Self, Trouble> {
+        if text.len() > EXCLUSIONS_BYTES_MAX {
+            let text = format!("exclusions has more than {EXCLUSIONS_BYTES_MAX} bytes");
+            return Err(Trouble::wrong(Self::FIELD, text));
+        }
+        let mut excluded = Self::default();
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            excluded.add(name)?;
+        }
+        if excluded.attributes.contains(&INSERTED_AT) {
+            let text = "inserted_at cannot be left out: the files are cut into days by it";
+            return Err(Trouble::wrong(Self::FIELD, text));
+        }
+        Ok(excluded)
     }
-    let mut found = Vec::new();
-    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let matches = |attribute: &&str| match name.strip_suffix('*') {
+
+    fn add(&mut self, name: &str) -> Result<(), Trouble> {
+        let attributes = ATTRIBUTES.into_iter();
+        if let Some((attribute, member)) = name.split_once('.')
+            && let Some(attribute) = attributes.clone().find(|known| *known == attribute)
+            && !member.is_empty()
+        {
+            let pattern = match member.strip_suffix('*') {
+                Some(prefix) => KeyPattern::Prefix(prefix.to_owned()),
+                None => KeyPattern::Exact(member.to_owned()),
+            };
+            self.members.push((attribute, pattern));
+            return Ok(());
+        }
+        let before = self.attributes.len();
+        self.attributes.extend(attributes.filter(|attribute| match name.strip_suffix('*') {
             Some(start) => attribute.starts_with(start),
             None => *attribute == name,
-        };
-        let before = found.len();
-        found.extend(ATTRIBUTES.into_iter().filter(matches));
-        if found.len() == before {
-            let near = hint(name, ATTRIBUTES.into_iter());
-            let text = format!("events have no attribute {}{near}", shown(name));
-            return Err(Trouble::wrong(FIELD, text));
+        }));
+        if self.attributes.len() > before {
+            return Ok(());
         }
+        let near = hint(name, ATTRIBUTES.into_iter());
+        let text = format!("events have no attribute {}{near}", shown(name));
+        Err(Trouble::wrong(Self::FIELD, text))
     }
-    if found.contains(&INSERTED_AT) {
-        let text = "inserted_at cannot be left out: the files are cut into days by it";
-        return Err(Trouble::wrong(FIELD, text));
+
+    /// The column of an attribute that is not left out.
+    fn column(&self, name: &'static str, field: &Field) -> Result<Column, Trouble> {
+        let members = self.members.iter().filter(|(attribute, _)| *attribute == name);
+        let keys: Vec<KeyPattern> = members.map(|(_, pattern)| pattern.clone()).collect();
+        if !keys.is_empty() && (field.field_type != FieldType::Json || field.sensitive) {
+            let text = format!("{name} has no members that could be left out");
+            return Err(Trouble::wrong(Self::FIELD, text));
+        }
+        Ok(Column {
+            label: name.to_owned(),
+            expr: match keys.is_empty() {
+                true => Expr::own(&field.name),
+                false => Expr::JsonWithout { of: Path::own(&field.name), keys },
+            },
+            protection: match field.sensitive {
+                true => Protection::Masked,
+                false => Protection::Plain,
+            },
+        })
     }
-    Ok(found)
 }
 
 fn known_types(asked: &[String], known: &[&str]) -> Result<(), Trouble> {

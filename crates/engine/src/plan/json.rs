@@ -1,5 +1,5 @@
 //! Which columns of a result are JSON in text: those that are nothing but a field that the catalog
-//! declares as JSON.
+//! declares as JSON, or such a field without some of its members.
 //!
 //! They are followed through the logical plan, by a list of steps that leave values as they are.
 //! Whatever was made of such a field (a part of it, its length, a mask) is text or what else it is,
@@ -60,6 +60,7 @@ fn value(value: &Expr, input: &LogicalPlan) -> bool {
     match value {
         Expr::Alias(alias) => self::value(&alias.expr, input),
         Expr::Column(column) => place(column, input).is_some_and(|at| is_json(input, at)),
+        Expr::ScalarFunction(call) if call.name() == super::without::NAME => true,
         Expr::ScalarFunction(call) if call.name() == "coalesce" => {
             call.args.iter().all(|arg| self::value(arg, input))
         }

@@ -10,6 +10,7 @@ mod json;
 mod number;
 mod paths;
 mod value;
+mod without;
 
 use std::sync::Arc;
 

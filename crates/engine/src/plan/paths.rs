@@ -237,6 +237,7 @@ fn inside(value: &Expr, visit: &mut impl FnMut(&Expr)) {
             }
         }
         Expr::DatePart { of, .. } => inside(of, visit),
+        Expr::JsonWithout { of, .. } => visit(&Expr::Field(of.clone())),
         Expr::Convert { amount, currency, .. } => {
             inside(amount, visit);
             inside(currency, visit);

@@ -10,9 +10,10 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use outhaul_exports::query::{Aggregate, DatePart, Expr as Value, Literal, Path};
-use outhaul_exports::{Error, Result};
+use outhaul_exports::{Error, ErrorKind, Result};
 
 use super::number::Number;
+use super::without::without;
 use super::{Scope, named, unchecked};
 use crate::error::planning;
 use crate::exact;
@@ -42,6 +43,19 @@ impl Scope<'_> {
                 let list =
                     list.iter().map(|value| self.value(value)).collect::<Result<Vec<_>>>()?;
                 Ok(coalesce(list))
+            }
+            Value::JsonWithout { of, keys } => {
+                let field = self.field(of)?;
+                match self.type_of(&field)? {
+                    DataType::Utf8View => {
+                        let object = &self.guards[0].object().name;
+                        Ok(without(field, object, &of.to_string(), keys))
+                    }
+                    _ => {
+                        let text = "members of a nested value cannot be left out one by one";
+                        Err(Error::new(ErrorKind::Unsupported, text))
+                    }
+                }
             }
             Value::IsDeleted => {
                 let known = self.guards[0].object().deleted_column.is_some();

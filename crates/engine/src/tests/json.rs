@@ -12,7 +12,8 @@ use futures::TryStreamExt;
 use outhaul_exports::catalog::FieldType;
 use outhaul_exports::manifest::ColumnNote;
 use outhaul_exports::query::{
-    Aggregate, Compare, Condition, Expr, Literal, OrderBy, Protection, Query, Select,
+    Aggregate, Compare, Condition, Expr, KeyPattern, Literal, OrderBy, Path, Protection, Query,
+    Select,
 };
 
 use super::kit::{collect, column, field, select, write_file};
@@ -237,4 +238,45 @@ async fn nested_values_stay_nested() {
             "map|record|list\n{c: v}|{n: 3, w: z}|[]\nNULL|{n: 2, w: NULL}|NULL",
         );
     }
+}
+
+#[tokio::test]
+async fn members_are_left_out_and_the_rest_is_json() {
+    let texts = [
+        Some(r#"{"b": 1.50, "a": {"b": 2}, "utm_x": null, "utm_": [1]}"#),
+        Some(r#" {"b" : "\u00e9"}"#),
+        Some("[1, 2]"),
+        None,
+    ];
+    let keys = vec![KeyPattern::Exact("b".into()), KeyPattern::Prefix("utm_".into())];
+    let mut query = select("T", &["id"]);
+    query.columns = vec![column("j", Expr::JsonWithout { of: Path::own("j"), keys: keys.clone() })];
+    let query = Query::Select(Box::new(query));
+    let folder = of_texts(&texts);
+    assert_eq!(types(&folder, &query).await, [FieldType::Json]);
+    let snapshot = folder.begin().await.expect("it begins");
+    let answer = collect(snapshot.as_ref(), &query).await.expect("rows");
+    assert_eq!(answer.column(0), [r#"{"a":{"b": 2}}"#, "{}", "[1, 2]", "NULL"]);
+
+    // Nobody can tell what is in a value that cannot be read.
+    for broken in [r#"{"b": 1"#, "b", ""] {
+        let folder = of_texts(&[Some("{}"), Some(broken)]);
+        let snapshot = folder.begin().await.expect("it begins");
+        let error = collect(snapshot.as_ref(), &query).await.expect_err(broken);
+        assert!(error.public().contains('j') && !error.public().contains("{"), "{error}");
+    }
+}
+
+/// A table whose JSON has these values.
+fn of_texts(texts: &[Option<&str>]) -> Folder {
+    let folder = Folder::of(&FIELDS[..2], &[]);
+    let ids = Int64Array::from_iter_values(0..texts.len() as i64);
+    let batch = RecordBatch::try_from_iter_with_nullable(vec![
+        ("tenant", Arc::new(StringArray::from(vec!["ta"; texts.len()])) as ArrayRef, false),
+        ("id", Arc::new(ids) as ArrayRef, false),
+        ("j", Arc::new(StringArray::from(texts.to_vec())) as ArrayRef, true),
+    ]);
+    let batch = batch.expect("columns of one length");
+    write_file(&folder.dir.path().join("t.parquet"), &batch, FileFormat::Parquet);
+    folder
 }

@@ -157,6 +157,16 @@ impl<'a> Scope<'a> {
                 }
                 first
             }
+            Expr::JsonWithout { of, keys } => {
+                cap("left out members", keys.len(), limits::CHAIN_TERMS_MAX)?;
+                match self.searched(place, &Expr::Field(of.clone()))? {
+                    Some(FieldType::Json) => Some(FieldType::Json),
+                    _ => {
+                        let text = format!("{of} has no members to leave out: it is not JSON");
+                        return Err(Error::invalid(of.to_string(), text));
+                    }
+                }
+            }
             Expr::IsDeleted => Some(FieldType::Boolean),
         })
     }

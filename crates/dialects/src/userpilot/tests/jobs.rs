@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use outhaul_exports::export::Progress;
-use outhaul_exports::query::{Condition, Query, Select};
+use outhaul_exports::query::{Condition, Expr, KeyPattern, Path, Query, Select};
 use outhaul_exports::spec::{Notice, Packing, Split};
 use serde_json::json;
 
@@ -152,6 +152,16 @@ async fn members_become_one_query() {
     ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
+}
+
+#[tokio::test]
+async fn members_of_metadata_are_left_out_one_by_one() {
+    let server = Server::new().await;
+    server.start(r#"{"exclusions": "metadata.email, metadata.utm_*,"}"#).await;
+    let (_, select) = next_query(&server).await;
+    let metadata = select.columns.last().expect("it has columns");
+    let keys = vec![KeyPattern::Exact("email".into()), KeyPattern::Prefix("utm_".into())];
+    assert_eq!(metadata.expr, Expr::JsonWithout { of: Path::own("metadata"), keys });
 }
 
 #[tokio::test]
