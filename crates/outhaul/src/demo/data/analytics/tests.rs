@@ -1,3 +1,6 @@
+//! What the product analytics of the demo promise to those who test with them: order, gaps, relations,
+//! names, and metadata that is JSON.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
