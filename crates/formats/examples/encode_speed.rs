@@ -185,7 +185,7 @@ fn main() {
     if let Some(id) = std::env::args().nth(2) {
         return encoder_alone(&id, &batches, rows);
     }
-    for id in ["csv", "html", "xlsx"] {
+    for id in ["csv", "html", "xlsx", "ndjson", "avro"] {
         encoder_alone(id, &batches, rows);
     }
     for threads in [1, 2] {

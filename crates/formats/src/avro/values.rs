@@ -112,7 +112,7 @@ impl<'a> Node<'a> {
                 out.byte(VALUE);
                 let range = ranges.of(row);
                 begin_items(out, range.len());
-                for at in range.clone() {
+                for at in range {
                     items.write(at, out, notes);
                 }
                 out.byte(0);
@@ -122,7 +122,7 @@ impl<'a> Node<'a> {
                 let range = offsets[row] as usize..offsets[row + 1] as usize;
                 begin_items(out, range.len());
                 let mut key = Buf::default();
-                for at in range.clone() {
+                for at in range {
                     key.clear();
                     keys.write(at, &mut key, &mut Plain);
                     bytes(out, key.as_slice());

@@ -173,3 +173,81 @@ impl Encoder for NdjsonEncoder {
         Box::new(Verbatim { head: Vec::new(), tail: b"" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::Int32Type;
+    use arrow_array::*;
+    use arrow_schema::{Fields, Schema};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn lines(batch: RecordBatch, options: &FormatOptions) -> String {
+        let encoder = NdjsonEncoder::new(&batch.schema(), options).unwrap();
+        let chunk = Chunk { rows: batch.num_rows() as u64, batches: vec![batch], first_row: 0 };
+        let piece = encoder.encode(&chunk, &mut Scratch::default(), &|| false).unwrap();
+        let Body::Bytes(bytes) = piece.body else { panic!("lines are bytes") };
+        String::from_utf8(bytes.as_slice().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused_by_it() {
+        let twice = Schema::new(vec![
+            Field::new("a", DataType::Int8, true),
+            Field::new("b", DataType::Int8, true),
+            Field::new("a", DataType::Utf8, true),
+        ]);
+        let error = NdjsonEncoder::new(&Arc::new(twice), &FormatOptions::default()).err().unwrap();
+        assert!(matches!(error, Error::Schema { format: "ndjson", .. }));
+        assert!(error.to_string().contains("two columns are called \"a\""), "{error}");
+    }
+
+    #[test]
+    fn nested_values_are_json_with_the_same_rules_inside() {
+        let big = ListArray::from_iter_primitive::<types::Int64Type, _, _>([
+            Some(vec![Some(1 << 53), None, Some(5)]),
+            None,
+        ]);
+        let members = Fields::from(vec![
+            Field::new("say \"hi\"", DataType::Float64, true),
+            Field::new("l", big.data_type().clone(), true),
+        ]);
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, 0.5]));
+        let nested: ArrayRef =
+            Arc::new(StructArray::new(members, vec![floats, Arc::new(big)], None));
+        let keys = PrimitiveArray::<Int32Type>::from(vec![Some(1), None, Some(0)]);
+        let indexed: ArrayRef = Arc::new(DictionaryArray::new(keys, nested));
+        let batch = RecordBatch::try_from_iter_with_nullable([("d", indexed, true)]).unwrap();
+        let mut options = FormatOptions::default();
+        let exact = lines(batch.clone(), &options);
+        assert_eq!(
+            exact,
+            "{\"d\":{\"say \\\"hi\\\"\":0.5,\"l\":null}}\n{\"d\":null}\n\
+             {\"d\":{\"say \\\"hi\\\"\":\"NaN\",\"l\":[9007199254740992,null,5]}}\n"
+        );
+        options.ndjson = super::super::NdjsonOptions { numbers: Numbers::Text, nulls: Nulls::Omit };
+        let safe = lines(batch, &options);
+        let rows: Vec<Value> =
+            safe.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        // Only members of the row are left out: a nested object keeps its shape.
+        assert_eq!(rows[0]["d"]["l"], Value::Null);
+        assert!(rows[0]["d"].as_object().unwrap().contains_key("l"));
+        assert_eq!(rows[1].as_object().unwrap().len(), 0);
+        assert_eq!(rows[2]["d"]["l"][0], "9007199254740992");
+    }
+
+    #[test]
+    fn a_dictionary_of_json_is_embedded_too() {
+        let words: DictionaryArray<Int32Type> =
+            [Some("{ }"), None, Some("no"), Some("{ }")].into_iter().collect();
+        let mark = ("ARROW:extension:name".to_owned(), "arrow.json".to_owned());
+        let field = Field::new("j", words.data_type().clone(), true).with_metadata([mark].into());
+        let schema = Arc::new(Schema::new(vec![field]));
+        let batch = RecordBatch::try_new(schema, vec![Arc::new(words)]).unwrap();
+        let lines = lines(batch, &FormatOptions::default());
+        assert_eq!(lines, "{\"j\":{}}\n{\"j\":null}\n{\"j\":\"no\"}\n{\"j\":{}}\n");
+    }
+}
