@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
 use super::{FakeArtifacts, FakeFormats, FakePlanner, MemoryStore, TestClock};
-use crate::catalog::Catalog;
 use crate::access::{Credential, CredentialKind, SecretHash, sha256_hex};
+use crate::catalog::Catalog;
 use crate::export::{Export, Failure, Outcome, Progress};
 use crate::lease::{Incarnation, LeaseKey};
 use crate::manifest::{Artifact, Manifest, SnapshotNote, Warning};

@@ -38,7 +38,7 @@ async fn queries_are_checked_and_previewed() {
     let rows = serde_json::to_string(&shown.rows).expect("json");
     assert_eq!(rows, r#"[[0,null],[1,"name, \"1\""],[2,"name, \"2\""]]"#);
     let most = worker.slots.preview(&acme(), &sql("rows=endless"), 1_000_000).await;
-    assert_eq!(most.expect("it is shown").rows.len(), 100);
+    assert_eq!(most.expect("it is shown").rows.len(), 1_000);
     let error = worker.slots.check(&acme(), &sql("check=bad")).await.expect_err("it is refused");
     assert_eq!(*error.kind(), ErrorKind::Invalid { field: "where".into() });
     assert_eq!(error.public(), "a value is not a number");
