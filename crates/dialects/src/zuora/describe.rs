@@ -4,7 +4,8 @@
 //! the order of elements is fixed: name, label, fields, related-objects. Related objects are
 //! always there, though the documentation wants a parameter for them: clients fail without the
 //! element. What is described can be exported: fields carry the context `export`, and only
-//! relations to one row are listed, since Export ZOQL joins no others.
+//! relations to one row are listed, since Export ZOQL joins no others, and of those only the ones to
+//! objects with an `Id`, since clients ask for it.
 //! (Zuora documentation, "Describe an object".)
 
 use std::fmt::Write as _;
@@ -42,7 +43,7 @@ pub async fn one(
     // A name that is not UTF-8 names nothing.
     let name = name.map(|Path(name)| name).unwrap_or_default();
     Ok(match catalog.object(&name) {
-        Some(object) => xml(StatusCode::OK, object_xml(object, &zuora.base_url)),
+        Some(object) => xml(StatusCode::OK, object_xml(catalog, object, &zuora.base_url)),
         None => xml(StatusCode::NOT_FOUND, unknown_xml(&name)),
     })
 }
@@ -70,7 +71,7 @@ fn objects_xml(catalog: &Catalog, base_url: &str) -> String {
     out + "</objects>\n"
 }
 
-fn object_xml(object: &Object, base_url: &str) -> String {
+fn object_xml(catalog: &Catalog, object: &Object, base_url: &str) -> String {
     let mut out = format!("{PROLOG}\n<object href=\"{}\">\n", href(base_url, &object.name));
     line(&mut out, 2, &element("name", &object.name));
     line(&mut out, 2, &element("label", &object.label));
@@ -80,8 +81,10 @@ fn object_xml(object: &Object, base_url: &str) -> String {
     }
     line(&mut out, 2, "</fields>");
     line(&mut out, 2, "<related-objects>");
+    // Clients ask for the `Id` of every related object that is listed.
+    let has_id = |r: &&Relation| catalog.object(&r.target).is_some_and(|o| o.field("Id").is_some());
     let joined = object.relations.iter().filter(|r| r.cardinality == Cardinality::ToOne);
-    for relation in joined {
+    for relation in joined.filter(has_id) {
         relation_xml(&mut out, object, relation, base_url);
     }
     line(&mut out, 2, "</related-objects>");
