@@ -296,6 +296,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
     let schema = batches[0].schema();
     let mut options = FormatOptions::default();
     options.xlsx.rows_per_sheet = 10_000;
+    options.parquet.rows_per_group = 4_000;
     for format in ALL.iter().copied() {
         for packing in crate::pack::ALL {
             let (one, report) = write(format, &options, *packing, 1, &batches, &schema);

@@ -356,9 +356,9 @@ fn moments() -> Vec<Case> {
             TimestampMicrosecondArray::from(micros()).with_timezone("Europe/Berlin"),
             "timestamp",
             [
-                "timestamp[us, tz=UTC]",
+                "timestamp[us, tz=Europe/Berlin]",
                 "TIMESTAMP WITH TIME ZONE",
-                "Datetime(time_unit='us', time_zone='UTC')",
+                "Datetime(time_unit='us', time_zone='Europe/Berlin')",
             ],
             json!(micros()),
         ),
@@ -521,11 +521,7 @@ fn nested() -> Vec<Case> {
             "map",
             map.finish(),
             "map",
-            [
-                "map<string, int64 ('map')>",
-                "MAP(VARCHAR, BIGINT)",
-                "List(Struct({'key': String, 'value': Int64}))",
-            ],
+            ["map<string, int64 ('map')>", "MAP(VARCHAR, BIGINT)", "Map(String, Int64)"],
             json!([[["é", i64::MIN], ["none", null]], [], null, [["", 0]]]),
         ),
     ]

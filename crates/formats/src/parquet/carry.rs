@@ -47,7 +47,9 @@ impl Carry {
     /// How the arrays of a field travel, and the field that they then have.
     pub(super) fn plan(field: &Field) -> (Field, Self) {
         let (data_type, carry) = Self::of(field.data_type());
-        (field.clone().with_data_type(data_type), carry)
+        // Whatever a field of nothing says, its values are nulls.
+        let nullable = field.is_nullable() || data_type == DataType::Null;
+        (field.clone().with_data_type(data_type).with_nullable(nullable), carry)
     }
 
     fn of(data_type: &DataType) -> (DataType, Self) {

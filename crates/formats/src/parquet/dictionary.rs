@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::options::ValueOptions;
 
 /// Rows that are looked at.
-const SAMPLE_ROWS: usize = 2_048;
+const SAMPLE_ROWS: usize = 1_024;
 
 /// How often each value has to come again, on average, for a dictionary to pay.
 const REPEATS_WANTED: f64 = 4.0;

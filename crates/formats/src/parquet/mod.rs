@@ -6,7 +6,9 @@
 //! the division of the work, and the file around it: a chunk is a row group, each of its columns
 //! is encoded apart, and the assembler puts the finished columns in place.
 
+mod bounds;
 mod carry;
+mod column;
 mod dictionary;
 mod encoder;
 mod file;
@@ -49,3 +51,6 @@ impl Format for Parquet {
         Ok(Box::new(encoder::ParquetEncoder::new(schema, options)?))
     }
 }
+
+#[cfg(test)]
+mod tests;

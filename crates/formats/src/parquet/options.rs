@@ -4,7 +4,6 @@ use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::options::ValueOptions;
 
 /// Rows of a row group by default: enough for columns to compress well, and few enough for a
 /// reader to read many groups at once.
@@ -59,19 +58,14 @@ impl Compression {
 impl ParquetOptions {
     /// # Errors
     /// `Option` names the one that cannot be honoured.
-    pub(super) fn check(&self, values: &ValueOptions) -> Result<()> {
-        let refuse = |option, problem: String| Err(Error::Option { option, problem });
+    pub(super) fn check(&self) -> Result<()> {
         if !(ROW_GROUP_ROWS_MIN..=ROW_GROUP_ROWS_MAX).contains(&self.rows_per_group) {
-            return refuse(
-                "parquet.rows_per_group",
-                format!("a row group has {ROW_GROUP_ROWS_MIN} to {ROW_GROUP_ROWS_MAX} rows"),
-            );
-        }
-        if !values.null.is_empty() {
-            return refuse(
-                "values.null",
-                "a Parquet file has true nulls and no text for them; leave it out".into(),
-            );
+            return Err(Error::Option {
+                option: "parquet.rows_per_group",
+                problem: format!(
+                    "a row group has {ROW_GROUP_ROWS_MIN} to {ROW_GROUP_ROWS_MAX} rows"
+                ),
+            });
         }
         Ok(())
     }
@@ -82,19 +76,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_honoured_is_refused() {
-        let values = ValueOptions::default();
+    fn groups_of_too_few_or_too_many_rows_are_refused() {
         for rows_per_group in [0, 999, 1_048_577] {
             let options = ParquetOptions { rows_per_group, ..ParquetOptions::default() };
-            assert!(options.check(&values).is_err(), "{rows_per_group}");
+            assert!(options.check().is_err(), "{rows_per_group}");
         }
         for rows_per_group in [1_000, 1_048_576] {
             let options = ParquetOptions { rows_per_group, ..ParquetOptions::default() };
-            options.check(&values).unwrap();
+            options.check().unwrap();
         }
-        let values = ValueOptions { null: "NULL".to_owned(), ..values };
-        let error = ParquetOptions::default().check(&values).unwrap_err();
-        assert!(matches!(error, Error::Option { option: "values.null", .. }), "{error}");
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Arrow's schema as Parquet's: the columns with the way in which each travels, and the message type
 //! of the file.
 //!
-//! Arrow's own schema is not put into the file's metadata: all that it could add for these types is
-//! the name of a zone, and moments are kept in UTC anyhow.
+//! Arrow's own schema goes into the file's metadata too, in its plainest form: readers that know
+//! Arrow learn from it the zone in which moments are shown, and that JSON is text, which Polars
+//! takes for bytes otherwise.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_schema};
 use parquet::basic::{LogicalType, Repetition};
 use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::KeyValue;
 use parquet::schema::types::{Type, TypePtr};
 
 use super::carry::Carry;
@@ -58,6 +60,49 @@ pub(super) fn root(columns: &[ParquetColumn]) -> Result<TypePtr> {
     let fields = columns.iter().flat_map(|column| column.root.get_fields()).cloned().collect();
     let root = Type::group_type_builder("schema").with_fields(fields).build();
     root.map(Arc::new).map_err(|why| Error::Schema { format: "parquet", problem: why.to_string() })
+}
+
+/// The Arrow schema of a file with these columns, as its metadata has it. `zone` is where moments
+/// are shown; without one it is the zone of the column.
+pub(super) fn arrow_schema(columns: &[ParquetColumn], zone: Option<&str>) -> KeyValue {
+    let fields: Vec<_> = columns.iter().map(|column| plain(column.field(), zone)).collect();
+    let schema = Schema::new(fields);
+    KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&schema))
+}
+
+/// The field without what concerns memory alone, named as the format names it, and without
+/// metadata, whose order is not always the same.
+fn plain(field: &Field, zone: Option<&str>) -> Field {
+    let child = |name: &str, field: &Field| plain(&field.clone().with_name(name), zone);
+    let data_type = match field.data_type() {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::Decimal32(digits, scale) | DataType::Decimal64(digits, scale) => {
+            DataType::Decimal128(*digits, *scale)
+        }
+        DataType::Timestamp(unit, Some(own)) => {
+            let zone = zone.unwrap_or(own);
+            // Not all readers take an offset for a zone.
+            let is_name = zone.starts_with(|letter: char| letter.is_ascii_alphabetic());
+            DataType::Timestamp(*unit, Some(if is_name { zone } else { "UTC" }.into()))
+        }
+        DataType::List(of) | DataType::LargeList(of) | DataType::FixedSizeList(of, _) => {
+            DataType::List(Arc::new(child("element", of)))
+        }
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| child(field.name(), field)).collect())
+        }
+        DataType::Map(entries, sorted) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                let pair = vec![child("key", &pair[0]), child("value", &pair[1])];
+                let entries = Field::new("key_value", DataType::Struct(pair.into()), false);
+                DataType::Map(Arc::new(entries), *sorted)
+            }
+            _ => field.data_type().clone(),
+        },
+        same => same.clone(),
+    };
+    Field::new(field.name(), data_type, field.is_nullable())
 }
 
 fn column(field: &Field) -> Result<ParquetColumn> {

@@ -142,6 +142,34 @@ fn a_slow_sink_holds_back_the_pushes() {
     assert_eq!(progress.bytes(), report.bytes_written);
 }
 
+#[test]
+fn large_chunks_stay_within_the_budget_however_many_threads_there_are() {
+    const ROWS: i32 = 1_000_000;
+    for threads in [2, 64] {
+        let gate = Gate::default();
+        let options = PipelineOptions { threads, ..PipelineOptions::new(&crate::parquet::Parquet) };
+        let mut pipeline = Pipeline::new(options, Box::new(gate.clone())).unwrap();
+        let (push, taken) = std::sync::mpsc::sync_channel(100);
+        let pushing = std::thread::spawn(move || {
+            pipeline.begin(entry()).unwrap();
+            let batch = numbers(ROWS);
+            for _ in 0..40 {
+                pipeline.push(batch.clone()).unwrap();
+                push.send(()).unwrap();
+            }
+            pipeline.finish().unwrap()
+        });
+        // Until no push has come through for a while: they are held back.
+        let quiet = std::time::Duration::from_millis(400);
+        let pushed = std::iter::from_fn(|| taken.recv_timeout(quiet).ok()).count();
+        // About 11 MiB each: 96 MiB up to the gate, and a chunk of 32 MiB that is growing.
+        assert!(pushed <= 12, "{threads} threads took {pushed} batches");
+        gate.open();
+        let report = pushing.join().unwrap();
+        assert_eq!(report.rows, 40 * ROWS as u64);
+    }
+}
+
 /// A format whose encoder does as it is told when it meets its row.
 struct Trap {
     row: u64,

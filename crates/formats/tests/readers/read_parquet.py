@@ -107,7 +107,7 @@ def read_pyarrow(file):
         if column["kind"] == "timestamp":
             values = values.cast(pyarrow.int64()).to_pylist()
         elif column["kind"] == "time":
-            values = [value and nanos(value) if value is not None else None for value in values.to_pylist()]
+            values = [None if value is None else nanos(value) for value in values.to_pylist()]
         else:
             values = values.to_pylist()
         check("pyarrow", column, values)
@@ -149,7 +149,7 @@ def read_polars(file):
             values = values.to_physical()
         values = values.to_list()
         if column["kind"] == "map":
-            values = [value and [(pair["key"], pair["value"]) for pair in value] if value is not None else None for value in values]
+            values = [value if value is None else list(value.items()) for value in values]
         check("polars", column, values)
 
 
