@@ -619,8 +619,7 @@ fn every_type_is_read_value_for_value() {
     let folder = tempfile::tempdir().unwrap();
     let (cases, path) = (all_cases(), folder.path().join("types.parquet"));
     let batch = batch(&cases);
-    let report =
-        write(&path, Packing::None, &FormatOptions::default(), &batch.schema(), [batch.clone()]);
+    let report = write(&path, Packing::None, &FormatOptions::default(), &batch.schema(), [batch]);
     let texts: Vec<_> =
         report.warnings().map(|w| (w.column.as_str(), w.kind, w.count, w.first_row)).collect();
     let kind = WarningKind::TypeAsText;

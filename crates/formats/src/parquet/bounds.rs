@@ -153,13 +153,13 @@ mod tests {
     fn types_keep_their_parameters() {
         let array = TimestampMillisecondArray::from(vec![2, 1]).with_timezone("+02:00");
         let array: ArrayRef = Arc::new(array);
-        assert_eq!(bounds(&[array.clone()]).unwrap().data_type(), array.data_type());
+        assert_eq!(bounds(std::slice::from_ref(&array)).unwrap().data_type(), array.data_type());
     }
 
     #[test]
     fn texts_are_compared_by_all_their_bytes() {
         let long = |last: char| format!("the same beginning of some length {last}");
-        let texts = vec![
+        let texts = [
             Some(long('b')),
             None,
             Some(long('c')),
@@ -185,7 +185,7 @@ mod tests {
                 for arrays in [vec![array], halves.to_vec()] {
                     match (bounds(&arrays), &wanted) {
                         (Some(found), Some(wanted)) => {
-                            assert_eq!(found.as_ref(), wanted as &dyn Array)
+                            assert_eq!(found.as_ref(), wanted as &dyn Array);
                         }
                         (found, wanted) => assert!(found.is_none() && wanted.is_none()),
                     }

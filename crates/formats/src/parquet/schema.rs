@@ -173,7 +173,7 @@ fn check_nested(column: &str, data_type: &DataType) -> Result<()> {
 /// The type with the texts marked as JSON whose fields say that they are.
 fn with_json(made: &TypePtr, field: &Field) -> ParquetResult<TypePtr> {
     let again = |fields: Vec<TypePtr>| group(made, fields).map(Arc::new);
-    let inside = made.is_group().then(|| made.get_fields()).unwrap_or_default();
+    let inside: &[_] = if made.is_group() { made.get_fields() } else { &[] };
     match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if is_json(field) => {
             Type::primitive_type_builder(made.name(), made.get_physical_type())
