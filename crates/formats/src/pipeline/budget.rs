@@ -5,7 +5,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of all chunks that are waiting, being encoded, or encoded and not yet written.
-const BYTES_MAX: usize = 96 << 20;
+const BYTES_MAX: usize = 64 << 20;
 
 /// The bytes that are taken.
 #[derive(Debug, Default)]
