@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             logging::for_command();
             return slot::run(options);
         }
-        Command::Run(_) => allocator::save_memory(),
+        Command::Run(_) => allocator::run_once(),
         _ => {}
     }
     let is_server = matches!(command, Command::Serve(_) | Command::Worker(_) | Command::Demo(_));
