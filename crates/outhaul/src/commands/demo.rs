@@ -15,7 +15,7 @@ use crate::server::Server;
 /// Its options.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Makes a billing data set of two tenants, acme and globex, a configuration and credentials, starts everything, and writes DIR/demo.json when it is ready.\n\nExamples:\n  outhaul demo\n  outhaul demo --port 0 --data /tmp/demo --rows 2000000"
+    after_help = "Makes billing and analytics data of two tenants, acme and globex, a configuration and credentials, starts everything, and writes DIR/demo.json when it is ready.\n\nExamples:\n  outhaul demo\n  outhaul demo --port 0 --data /tmp/demo --rows 2000000"
 )]
 pub struct Options {
     /// The port; 0 picks a free one.
