@@ -50,6 +50,10 @@ pub struct Object {
     pub entity_column: Option<String>,
     /// Physical column with the row's organisation, for tenants that have several.
     pub org_column: Option<String>,
+    /// Where it is remembered which rows were deleted, as an object of its own: its fields are the key
+    /// of the deleted row, under the names that they have here, and its `updated` is the time of the
+    /// deletion, a field of a name that nobody can ask for.
+    pub tombstones: Option<Arc<Object>>,
     /// Fields in the order in which `*` lists them.
     pub fields: Vec<Field>,
     /// Relations to other objects.

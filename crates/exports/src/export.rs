@@ -75,6 +75,9 @@ pub struct Export {
     /// Its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Manifest>,
+    /// When it moved its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -357,6 +360,7 @@ impl Export {
             failure: None,
             warnings: Vec::new(),
             manifest: None,
+            acknowledged_at: None,
             updated_at: self.created_at,
             started_at: None,
             finished_at: None,
@@ -474,8 +478,9 @@ mod tests {
 
     fn complete(export: &mut Export, now: DateTime<Utc>) {
         export.start(&Incarnation::random(), now, TimeDelta::seconds(15)).expect("it is queued");
-        let snapshot = SnapshotNote { taken_at: now, guarantee: "one moment".into() };
-        let manifest = Manifest { snapshot, artifacts: Vec::new() };
+        let snapshot =
+            SnapshotNote { taken_at: now, guarantee: "one moment".into(), sources: Vec::new() };
+        let manifest = Manifest { snapshot, artifacts: Vec::new(), marks: Vec::new() };
         let (warnings, progress) = (Vec::new(), Progress::default());
         export.finish(Outcome::Completed { manifest, warnings, progress }, now);
     }

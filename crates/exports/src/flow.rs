@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::Result;
+use crate::manifest::Warning;
 
 /// Batches of rows, in the order of the result.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
@@ -42,6 +43,8 @@ pub struct RowStream {
     pub schema: SchemaRef,
     /// How many rows are expected, where the source can tell.
     pub estimated_rows: Option<u64>,
+    /// What the reader of the rows must know, as far as it is known before the first.
+    pub warnings: Vec<Warning>,
     /// The rows.
     pub batches: BatchStream,
 }

@@ -59,6 +59,10 @@ id! {
     ArtifactId
 }
 id! {
+    /// Tells a session from others of its name.
+    SessionId
+}
+id! {
     /// Names one message of the outbox.
     MessageId
 }
@@ -77,6 +81,13 @@ impl ExportId {
 }
 
 impl ArtifactId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl SessionId {
     /// A new random id.
     pub fn random() -> Self {
         Self(rand::random())

@@ -8,6 +8,7 @@
 //! Where to look:
 //! * [`catalog`] and [`query`]: what may be exported and how one asks for it;
 //! * [`spec`], [`export`], [`lease`], [`manifest`]: the life of an export;
+//! * [`session`]: series of exports, each of which reads what changed since the last;
 //! * [`notice`]: who is told of its end, and how often that is tried;
 //! * [`principal`], [`policy`], [`limits`]: who may do how much;
 //! * [`ports`]: what the rooms around this one must offer;
@@ -31,11 +32,12 @@ pub mod ports;
 pub mod principal;
 pub mod query;
 pub mod service;
+pub mod session;
 pub mod spec;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
-pub use id::{ArtifactId, ExportId, MessageId};
+pub use id::{ArtifactId, ExportId, MessageId, SessionId};
 pub use service::Exports;

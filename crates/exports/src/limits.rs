@@ -66,6 +66,16 @@ pub const FILES_MAX: usize = 5_000;
 /// The fewest rows after which a query may be split into another file.
 pub const SPLIT_ROWS_MIN: u64 = 100;
 
+// Sessions.
+
+/// Characters of a session's name.
+pub const SESSION_NAME_CHARS_MAX: usize = 100;
+/// Sessions of one tenant, over all dialects.
+pub const SESSIONS_MAX: u32 = 1_000;
+/// Queries that one session remembers; the one that was asked longest ago is forgotten first, and
+/// starts in full again.
+pub const SESSION_QUERIES_MAX: usize = 200;
+
 // Attempts.
 
 /// Slot crashes under one export before it fails with `worker_crashed`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ArtifactId;
 use crate::catalog::FieldType;
+use crate::session::Mark;
 
 /// The list of an export's artifacts. It is written once, when the export completes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Manifest {
     pub snapshot: SnapshotNote,
     /// The files, in the order of the queries and of their parts.
     pub artifacts: Vec<Artifact>,
+    /// Up to where each query has read, in their order, for an export in a session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
 }
 
 impl Manifest {
@@ -35,6 +39,20 @@ pub struct SnapshotNote {
     pub taken_at: DateTime<Utc>,
     /// What the source guarantees, in a sentence.
     pub guarantee: String,
+    /// What sources call the moment, those that have a name for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceSnapshot>,
+}
+
+/// A moment in the words of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSnapshot {
+    /// The name of the source.
+    pub source: String,
+    /// What it calls the moment, such as the text of a database's snapshot.
+    pub id: String,
+    /// When that was, by the source's own clock.
+    pub at: DateTime<Utc>,
 }
 
 /// A finished file. Published artifacts never change.

@@ -18,6 +18,7 @@ use crate::manifest::{Artifact, ColumnNote, SnapshotNote};
 use crate::notice::Message;
 use crate::principal::{TenantId, TenantScope};
 use crate::query::Query;
+use crate::session::{Mark, Session};
 use crate::spec::FormatChoice;
 use crate::{ArtifactId, Error, ErrorKind, ExportId, Result};
 
@@ -414,6 +415,38 @@ pub struct TakeMessages {
     pub now: DateTime<Utc>,
 }
 
+/// Where sessions are remembered. A session is made by the insertion of its first export
+/// ([`JobStore::insert`], by the rule [`crate::session::enter`]), and may be moved by the completion
+/// of one ([`JobStore::finish`], [`crate::session::complete`]), each in the same transaction.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// The session of that name.
+    async fn session(
+        &self,
+        tenant: &TenantId,
+        dialect: &str,
+        name: &str,
+    ) -> Result<Option<Session>>;
+
+    /// All sessions of a tenant and dialect, in the order of their names.
+    async fn sessions(&self, tenant: &TenantId, dialect: &str) -> Result<Vec<Session>>;
+
+    /// The client has the rows of the tenant's export: applies [`crate::session::acknowledge`], and
+    /// answers the export and its session as they are then; `None` when there is no such export.
+    ///
+    /// # Errors
+    /// `Conflict` when the export cannot move its session.
+    async fn acknowledge(
+        &self,
+        tenant: &TenantId,
+        export: ExportId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Export, Session)>>;
+
+    /// Forgets the session; whether there was one. Its exports stay, and move nothing any more.
+    async fn remove_session(&self, tenant: &TenantId, dialect: &str, name: &str) -> Result<bool>;
+}
+
 /// What finds rows. Only a slot holds one.
 #[async_trait]
 pub trait Engine: Send + Sync {
@@ -437,6 +470,12 @@ pub trait Snapshot: Send + Sync {
 
     /// Plans and starts a query. Dropping the stream stops the work.
     async fn open(&self, query: &Query) -> Result<RowStream>;
+
+    /// Up to where a query reads: the lower bound of one that goes on after it.
+    ///
+    /// # Errors
+    /// `Unsupported` where the rows cannot come in increments; the text says why.
+    async fn mark(&self, query: &Query) -> Result<Mark>;
 }
 
 /// What a run may use.

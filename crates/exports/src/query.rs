@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use check::ExprType;
 
+use crate::session::Mark;
+
 /// One query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +58,10 @@ pub struct Select {
     /// What becomes of rows that are marked as deleted.
     #[serde(default)]
     pub deleted: DeletedRows,
+    /// Only rows of the base object that changed since, and some that did not: each change comes at
+    /// least once. All rows when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Mark>,
 }
 
 impl Select {
@@ -72,6 +78,7 @@ impl Select {
             offset: 0,
             limit: None,
             deleted: DeletedRows::Exclude,
+            since: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod download;
 mod inspect;
 mod links;
 mod password;
+mod sessions;
 mod steer;
 mod submit;
 #[cfg(all(test, feature = "testing"))]
@@ -18,6 +19,7 @@ mod tests;
 pub use authenticate::{Grant, Presented};
 pub use download::{ByteRange, Download};
 pub use links::{IssuedLink, standing_link};
+pub use sessions::SessionAsk;
 pub use submit::{RequestKey, Submission};
 
 use std::collections::HashMap;
@@ -26,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use crate::Clock;
 use crate::catalog::Catalog;
 use crate::policy::{Policy, PolicyChange};
-use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Outbox, Planner};
+use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Outbox, Planner, SessionStore};
 use crate::principal::{Principal, Role, Tenant, TenantId};
 use crate::{Error, Result};
 
@@ -46,6 +48,8 @@ pub struct Parts {
     pub access: Arc<dyn AccessStore>,
     /// Where messages about exports wait.
     pub outbox: Arc<dyn Outbox>,
+    /// Where sessions are remembered.
+    pub sessions: Arc<dyn SessionStore>,
     /// Whether mails are sent: only then may somebody ask to be told by mail.
     pub can_mail: bool,
     /// Where the bytes are.

@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::query::Query;
+use crate::session::SessionRef;
 
 /// A checked request. Nothing downstream parses, trims or defaults anything in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct ExportSpec {
     /// Who is told when it has completed or failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// The session it belongs to. Where each query begins stands in [`crate::query::Select::since`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionRef>,
 }
 
 /// Who is told, and how, when an export has completed or failed.

@@ -78,6 +78,7 @@ impl Rooms {
             jobs: self.store.jobs(),
             access: self.store.access(),
             outbox: self.store.outbox(),
+            sessions: self.store.sessions(),
             can_mail: self.mailer.is_some(),
             artifacts: self.artifacts.clone(),
             planner: self.slots.clone(),

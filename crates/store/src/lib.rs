@@ -22,7 +22,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use outhaul_exports::ports::{AccessStore, JobStore, Outbox};
+use outhaul_exports::ports::{AccessStore, JobStore, Outbox, SessionStore};
 
 use address::Address;
 pub use error::Error;
@@ -48,6 +48,11 @@ impl Store {
     /// Where messages about exports wait.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::clone(&self.sqlite) as Arc<dyn Outbox>
+    }
+
+    /// Where sessions are remembered.
+    pub fn sessions(&self) -> Arc<dyn SessionStore> {
+        Arc::clone(&self.sqlite) as Arc<dyn SessionStore>
     }
 
     /// Reads the whole store and answers what is wrong with it: nothing, for a sound one.

@@ -54,7 +54,13 @@ pub async fn create(
         [_] => Some("/queries/0"),
         _ => None,
     };
-    let request = Submission { dialect: "native".to_owned(), spec, echo: Value::Null, idempotency };
+    let request = Submission {
+        dialect: "native".to_owned(),
+        spec,
+        echo: Value::Null,
+        session: None,
+        idempotency,
+    };
     let export = app.exports.submit(&caller.who, request).await.map_err(|error| {
         // The only conflict of a submission is with a twin that is still being answered.
         let twin = matches!(error.kind(), ErrorKind::Conflict);

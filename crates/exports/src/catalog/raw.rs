@@ -47,11 +47,38 @@ pub struct RawObject {
     /// Column with the row's organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org_column: Option<String>,
+    /// Table that remembers which rows were deleted; increments tell of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tombstones: Option<RawTombstones>,
     /// The fields, in the order of `*`.
     pub fields: Vec<RawField>,
     /// Ways to other objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<RawRelation>,
+}
+
+/// Where it is remembered which rows of an object were deleted: a table of the same source, with a
+/// row for each.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTombstones {
+    /// The table.
+    pub table: String,
+    /// Its column with the time of the deletion.
+    pub deleted_at: String,
+    /// Its columns with the key of the deleted row, by the names of the key's fields; the object's
+    /// own columns when absent.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub columns: std::collections::BTreeMap<String, String>,
+    /// Its column that says whose the row was; the object's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_column: Option<String>,
+    /// Its column with the row's entity, where the object has one; the object's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_column: Option<String>,
+    /// Its column with the row's organisation, where the object has one; the object's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_column: Option<String>,
 }
 
 /// One field of an object.
@@ -187,6 +214,7 @@ fn check_object(raw: RawObject) -> Result<Object> {
         deleted_column: raw.deleted_column,
         entity_column: raw.entity_column,
         org_column: raw.org_column,
+        tombstones: None,
         fields,
         relations,
         field_index,
@@ -194,7 +222,67 @@ fn check_object(raw: RawObject) -> Result<Object> {
         name,
     };
     resolve_field_names(&mut object)?;
+    if let Some(raw) = raw.tombstones {
+        object.tombstones = Some(Arc::new(tombstones(&object, raw)?));
+    }
     Ok(object)
+}
+
+/// Name of the field with the time of a deletion: no catalog can give it.
+const DELETED_AT: &str = "#deleted_at";
+
+/// The deleted rows of an object as an object of their own.
+fn tombstones(object: &Object, mut raw: RawTombstones) -> Result<Object> {
+    let mut fields = Vec::with_capacity(object.key.len() + 1);
+    for name in &object.key {
+        let own = object.require_field(name)?;
+        let given = raw.columns.keys().find(|given| given.eq_ignore_ascii_case(name)).cloned();
+        let column = match given.and_then(|given| raw.columns.remove(&given)) {
+            Some(column) => column,
+            None => own.column.clone(),
+        };
+        fields.push(Field { column, nullable: false, ..own.clone() });
+    }
+    if let Some(name) = raw.columns.keys().next() {
+        let what = format!(
+            "tombstones.columns names {name}, which is no field of its key: {}",
+            object.key.join(", ")
+        );
+        return Err(wrong(&object.name, &what));
+    }
+    fields.push(Field {
+        name: DELETED_AT.to_owned(),
+        column: raw.deleted_at,
+        label: "Deleted At".to_owned(),
+        field_type: FieldType::Timestamp,
+        nullable: true,
+        optional: true,
+        sensitive: false,
+        file: false,
+        currency_field: None,
+        values: Vec::new(),
+    });
+    let index = fields.iter().enumerate().map(|(at, field)| (folded(&field.name), at)).collect();
+    Ok(Object {
+        // In messages; nobody can ask for an object of that name.
+        name: format!("{} (deleted rows)", object.name),
+        plural: object.plural.clone(),
+        label: object.label.clone(),
+        table: TableRef { source: object.table.source.clone(), table: raw.table },
+        key: object.key.clone(),
+        tenant_column: raw.tenant_column.unwrap_or_else(|| object.tenant_column.clone()),
+        created: None,
+        updated: Some(DELETED_AT.to_owned()),
+        deleted_column: None,
+        // Where a scope is narrowed by one, its column must be there.
+        entity_column: raw.entity_column.or_else(|| object.entity_column.clone()),
+        org_column: raw.org_column.or_else(|| object.org_column.clone()),
+        tombstones: None,
+        fields,
+        relations: Vec::new(),
+        field_index: index,
+        relation_index: HashMap::new(),
+    })
 }
 
 /// Brings every mention of a field to its canonical case, or says that there is no such field.
@@ -317,6 +405,7 @@ mod tests {
             deleted_column: None,
             entity_column: None,
             org_column: None,
+            tombstones: None,
             fields: vec![field("Id")],
             relations: vec![],
         }

@@ -48,6 +48,28 @@ impl Select {
         if self.is_aggregate() || self.having.is_some() {
             self.check_grouping()?;
         }
+        if self.since.is_some() {
+            self.check_incremental()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the rows can come in increments, each of which holds what changed since the last.
+    ///
+    /// # Errors
+    /// `Invalid` for a query that gives groups, or leaves rows out by their number: what an increment
+    /// left out would never come.
+    pub fn check_incremental(&self) -> Result<()> {
+        if self.is_aggregate() || self.having.is_some() {
+            let text = "a session exports the rows that changed; groups and aggregates are made of \
+                        all rows: leave them out, or export without a session";
+            return Err(Error::invalid("group by", text));
+        }
+        if self.limit.is_some() || self.offset > 0 {
+            let text = "in a session a limit would leave rows out that never come again: leave it \
+                        out, or export without a session";
+            return Err(Error::invalid("limit", text));
+        }
         Ok(())
     }
 

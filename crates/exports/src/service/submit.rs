@@ -2,14 +2,16 @@
 
 use sha2::{Digest, Sha256};
 
+use super::sessions::SessionAsk;
 use super::{Exports, require};
 use crate::clock::after;
 use crate::export::{Export, Progress, State, Tally};
+use crate::policy::Policy;
 use crate::ports::{Idempotency, Inserted, NewExport};
 use crate::principal::{Principal, Role};
 use crate::query::{Protection, Query};
 use crate::spec::{ExportSpec, QuerySpec, Split};
-use crate::{Error, ErrorKind, ExportId, Result, limits, notice};
+use crate::{Error, ErrorKind, ExportId, Result, limits, notice, session};
 
 /// A request to create an export, as a dialect hands it over.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct Submission {
     pub spec: ExportSpec,
     /// What the dialect wants to find again on the export.
     pub echo: serde_json::Value,
+    /// The session that it is to be in.
+    pub session: Option<SessionAsk>,
     /// The client's idempotency key, with method and path and the bytes of the request.
     pub idempotency: Option<RequestKey>,
 }
@@ -91,17 +95,44 @@ impl Exports {
         let policy = self.parts.policies.of(&who.tenant, &request.dialect)?;
         let most = usize::try_from(policy.queries_max).unwrap_or(usize::MAX);
         self.check_spec(who, &request.spec, most.min(limits::QUERIES_MAX)).await?;
+        if let Some(ask) = &request.session {
+            session::check_name(&ask.name)?;
+        }
+        let mut refused = None;
+        for _ in 0..SESSION_TRIES {
+            match self.insert(who, &request, &policy, idempotency.clone()).await {
+                // The session moved between the look at it and the insertion.
+                Err(error) if request.session.is_some() && is_conflict(&error) => {
+                    refused = Some(error);
+                }
+                done => return done,
+            }
+        }
+        Err(refused.unwrap_or_else(|| Error::internal("nothing was tried")))
+    }
+
+    async fn insert(
+        &self,
+        who: &Principal,
+        request: &Submission,
+        policy: &Policy,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Export> {
+        let mut spec = request.spec.clone();
+        if let Some(ask) = &request.session {
+            self.enter_session(who, &request.dialect, ask, &mut spec).await?;
+        }
         let now = self.now();
         let record_expires_at = policy.record_end(now);
         let export = Export {
             id: ExportId::new(now),
-            dialect: request.dialect,
+            dialect: request.dialect.clone(),
             tenant: who.tenant.clone(),
             created_by: who.credential.clone(),
             scope: who.scope.clone(),
-            spec: request.spec,
-            policy,
-            echo: request.echo,
+            spec,
+            policy: policy.clone(),
+            echo: request.echo.clone(),
             state: State::Queued,
             cancel_requested: false,
             lease: None,
@@ -111,6 +142,7 @@ impl Exports {
             failure: None,
             warnings: Vec::new(),
             manifest: None,
+            acknowledged_at: None,
             created_at: now,
             updated_at: now,
             started_at: None,
@@ -169,6 +201,13 @@ impl Exports {
         }
         Ok(())
     }
+}
+
+/// How often an export is put into a session that moves meanwhile.
+const SESSION_TRIES: usize = 3;
+
+fn is_conflict(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Conflict
 }
 
 /// Whether the rows come as they are to be cut.

@@ -26,8 +26,10 @@ fn submission(body: &str) -> Submission {
             split: None,
             sealing_key: None,
             notices: Vec::new(),
+            session: None,
         },
         echo: serde_json::Value::Null,
+        session: None,
         idempotency: Some(RequestKey::new("k", "POST /exports", body.as_bytes()).expect("a key")),
     }
 }

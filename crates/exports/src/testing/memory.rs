@@ -7,6 +7,7 @@ mod access;
 mod jobs;
 mod leases;
 mod outbox;
+mod sessions;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ use crate::export::{Export, State};
 use crate::notice::Message;
 use crate::ports::Event;
 use crate::principal::TenantId;
+use crate::session::Session;
 use crate::{Error, ExportId, Result};
 
 /// Remembers exports, credentials, tokens and links in memory.
@@ -90,6 +92,7 @@ struct Memory {
     credentials: Vec<Credential>,
     tokens: Vec<AccessToken>,
     links: Vec<Link>,
+    sessions: Vec<Session>,
     link_key: Option<LinkKey>,
     changed: bool,
 }

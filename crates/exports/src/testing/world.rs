@@ -52,6 +52,7 @@ impl World {
             jobs: store.clone(),
             access: store.clone(),
             outbox: store.clone(),
+            sessions: store.clone(),
             can_mail: true,
             artifacts: artifacts.clone(),
             planner: planner.clone(),
@@ -164,14 +165,17 @@ impl World {
             queries_done: u32::try_from(artifacts.len()).unwrap_or(u32::MAX),
             part: None,
         };
-        let snapshot =
-            SnapshotNote { taken_at: self.clock.now(), guarantee: "a test's own rows".into() };
+        let snapshot = SnapshotNote {
+            taken_at: self.clock.now(),
+            guarantee: "a test's own rows".into(),
+            sources: Vec::new(),
+        };
         let warnings = vec![Warning {
             code: "text_truncated".into(),
             message: "texts were cut".into(),
             count: 2,
         }];
-        let manifest = Manifest { snapshot, artifacts };
+        let manifest = Manifest { snapshot, artifacts, marks: Vec::new() };
         self.finish(export, Outcome::Completed { manifest, warnings, progress }).await
     }
 }

@@ -119,6 +119,7 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
             deleted_column: deleted,
             entity_column: None,
             org_column: None,
+            tombstones: None,
             fields,
             relations: Vec::new(),
         },
@@ -318,8 +319,9 @@ mod tests {
             column_type: String::new(),
             field_type: *field_type,
             nullable: !name.eq_ignore_ascii_case("id"),
+            label: None,
         });
-        DiscoveredTable { name: name.to_owned(), columns: columns.collect(), rows: Some(1) }
+        DiscoveredTable::new(name, columns.collect(), Some(1))
     }
 
     #[test]

@@ -170,6 +170,7 @@ async fn insert(write: &mut Write, new: &NewExport) -> Result<Inserted> {
         return Ok(Inserted::Replayed(first));
     }
     exports::admit(write.connection(), export).await?;
+    super::sessions::enter(write, export).await?;
     exports::insert(write, export).await?;
     if let Some(key) = idempotency {
         remember_key(write, export, key).await?;

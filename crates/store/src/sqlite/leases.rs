@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use super::exports::{self, Columns, read, select_exports};
 use super::failure::unavailable;
 use super::write::{End, Write};
-use super::{SqliteStore, events, outbox};
+use super::{SqliteStore, events, outbox, sessions};
 use crate::rows::{millis, not_before, to_json};
 
 /// The next export to run. `lanes` hops over the queue's index from one tenant and dialect to the
@@ -223,6 +223,7 @@ async fn finish(
         return Ok((export.manifest.as_ref() == Some(manifest)).then_some(export));
     }
     export.finish(outcome.clone(), now);
+    sessions::complete(write, &mut export, now).await?;
     exports::update(write, &export).await?;
     if export.state == State::Completed {
         publish(write, &export).await?;

@@ -17,6 +17,7 @@ mod open;
 mod outbox;
 mod port;
 mod schema;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod write;

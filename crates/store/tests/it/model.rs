@@ -292,8 +292,12 @@ impl World {
             columns: Vec::new(),
         };
         self.files.push((artifact.id, object));
-        let snapshot = SnapshotNote { taken_at: at(0), guarantee: "one moment".to_owned() };
-        let manifest = Manifest { snapshot, artifacts: vec![artifact] };
+        let snapshot = SnapshotNote {
+            taken_at: at(0),
+            guarantee: "one moment".to_owned(),
+            sources: Vec::new(),
+        };
+        let manifest = Manifest { snapshot, artifacts: vec![artifact], marks: Vec::new() };
         Outcome::Completed { manifest, warnings: Vec::new(), progress: Progress::default() }
     }
 

@@ -138,8 +138,9 @@ pub fn completed(export: &Export, key: &LeaseKey) -> Outcome {
         block_crc32: vec![7],
         columns: Vec::new(),
     };
-    let snapshot = SnapshotNote { taken_at: at(0), guarantee: "one moment".to_owned() };
-    let manifest = Manifest { snapshot, artifacts: vec![artifact] };
+    let snapshot =
+        SnapshotNote { taken_at: at(0), guarantee: "one moment".to_owned(), sources: Vec::new() };
+    let manifest = Manifest { snapshot, artifacts: vec![artifact], marks: Vec::new() };
     let progress = Progress { rows_read: 3, rows_encoded: 3, ..Progress::default() };
     Outcome::Completed { manifest, warnings: Vec::new(), progress }
 }

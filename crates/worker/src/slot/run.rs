@@ -64,12 +64,19 @@ pub(crate) async fn run(
         cancel,
         warnings: vec![],
     };
+    // Before any row: what cannot come in increments is refused at once.
+    let mut marks = Vec::new();
+    if run.spec.session.is_some() {
+        for asked in &run.spec.queries {
+            marks.push(unless(cancel, snapshot.mark(&asked.query)).await?);
+        }
+    }
     let mut artifacts = Vec::with_capacity(names.len());
     for (query, name) in names.into_iter().enumerate() {
         attempt.write_query(&*snapshot, query, name, &mut artifacts).await?;
         counters.query_done();
     }
-    let manifest = Manifest { snapshot: snapshot.note(), artifacts };
+    let manifest = Manifest { snapshot: snapshot.note(), artifacts, marks };
     let read = counters.progress().rows_read;
     same_count("rows read and rows listed", read, manifest.rows())?;
     Ok(Finished { manifest, warnings: attempt.warnings })
@@ -98,6 +105,7 @@ impl Attempt<'_> {
         let asked = &spec.queries[query].query;
         let rows = unless(self.cancel, snapshot.open(asked)).await?;
         self.counters.query_opened(rows.estimated_rows);
+        self.warnings.extend(rows.warnings);
         let entry =
             Entry { name: name.clone(), schema: rows.schema, sealing: self.sealing(asked)? };
         let mut parts = unless(self.cancel, PartReader::of(rows.batches, spec.split)).await?;

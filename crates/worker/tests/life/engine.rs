@@ -19,6 +19,7 @@ use outhaul_exports::manifest::{ColumnNote, SnapshotNote};
 use outhaul_exports::ports::{Engine, RunLimits, Snapshot};
 use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::Query;
+use outhaul_exports::session::Mark;
 use outhaul_exports::{Error, Result, testing};
 
 const BATCH: u64 = 1_000;
@@ -41,7 +42,7 @@ impl Engine for ScriptEngine {
 #[async_trait]
 impl Snapshot for ScriptSnapshot {
     fn note(&self) -> SnapshotNote {
-        SnapshotNote { taken_at: testing::noon(), guarantee: "it is made up".into() }
+        SnapshotNote { taken_at: testing::noon(), guarantee: "it is made up".into(), sources: Vec::new() }
     }
 
     async fn check(&self, query: &Query) -> Result<Vec<ColumnNote>> {
@@ -49,6 +50,11 @@ impl Snapshot for ScriptSnapshot {
             act(&action).await?;
         }
         Ok(ColumnNote::of(&schema()))
+    }
+
+    async fn mark(&self, _: &Query) -> Result<Mark> {
+        let value = serde_json::Value::Null;
+        Ok(Mark { source: "script".into(), taken_at: testing::noon(), value })
     }
 
     async fn open(&self, query: &Query) -> Result<RowStream> {
@@ -74,7 +80,8 @@ impl Snapshot for ScriptSnapshot {
             Ok(Some((batch(from, to), (to, action))))
         });
         let estimated_rows = (rows < u64::MAX).then_some(rows);
-        Ok(RowStream { schema: schema(), estimated_rows, batches: Box::pin(batches) })
+        let warnings = Vec::new();
+        Ok(RowStream { schema: schema(), estimated_rows, warnings, batches: Box::pin(batches) })
     }
 }
 

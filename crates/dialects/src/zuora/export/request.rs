@@ -237,6 +237,7 @@ impl Wanted {
             split: None,
             sealing_key,
             notices: Vec::new(),
+            session: None,
         };
         Ok((spec, echo))
     }

@@ -105,7 +105,7 @@ impl JobStore for MemoryStore {
         outcome: Outcome,
         now: DateTime<Utc>,
     ) -> Result<Option<Export>> {
-        self.write(|memory| Ok(memory.finish(key, outcome, now)))
+        self.write(|memory| memory.finish(key, outcome, now))
     }
 
     async fn rescue(&self, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64> {
@@ -197,6 +197,7 @@ impl Memory {
         if self.exports.iter().any(|other| other.id == export.id) {
             return Err(Error::internal("an export of that id is stored already"));
         }
+        self.enter_session(&export)?;
         if let Some(key) = idempotency {
             let place = (export.tenant.clone(), key.scope, key.key);
             let (fingerprint, expires_at) = (key.fingerprint, key.expires_at);

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::Memory;
-use crate::event;
 use crate::export::{Export, Outcome, Progress, State};
 use crate::lease::{Incarnation, LeaseKey};
 use crate::ports::{Beat, LeaseAsk};
+use crate::{Result, event};
 
 impl Memory {
     pub(super) fn lease(&mut self, ask: &LeaseAsk) -> Vec<Export> {
@@ -74,17 +74,18 @@ impl Memory {
         key: &LeaseKey,
         outcome: Outcome,
         now: DateTime<Utc>,
-    ) -> Option<Export> {
+    ) -> Result<Option<Export>> {
         let Some(place) = self.held(key) else {
-            let Outcome::Completed { manifest, .. } = &outcome else { return None };
+            let Outcome::Completed { manifest, .. } = &outcome else { return Ok(None) };
             let published =
                 |e: &&Export| e.id == key.export && e.manifest.as_ref() == Some(manifest);
-            return self.exports.iter().find(published).cloned();
+            return Ok(self.exports.iter().find(published).cloned());
         };
         let mut export = self.exports[place].clone();
         export.finish(outcome.clone(), now);
+        self.complete_session(&mut export, now)?;
         self.put(place, export.clone(), event::of_finish(&outcome, export.state), now);
-        Some(export)
+        Ok(Some(export))
     }
 
     pub(super) fn rescue(&mut self, now: DateTime<Utc>, dead: &[Incarnation]) -> u64 {

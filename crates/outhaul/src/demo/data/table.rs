@@ -334,6 +334,7 @@ impl Table {
             deleted_column: self.marks_deleted.then(|| DELETED_COLUMN.to_owned()),
             entity_column: None,
             org_column: None,
+            tombstones: None,
             fields: fields.collect(),
             relations: relations.collect(),
         }
