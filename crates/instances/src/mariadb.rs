@@ -79,6 +79,7 @@ impl MariaDb {
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.folder.data().display()))
+            .arg(format!("--tmpdir={}", self.folder.sockets().display()))
             .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(["--skip-name-resolve", "--innodb-log-file-size=16M"])
             .args(&self.options.init);
@@ -148,6 +149,9 @@ impl MariaDb {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         command_defaults(&mut set);
         set("datadir", &path(&self.folder.data()));
+        // Servers that share one remove each other's files: they are named by a number of a process,
+        // which in a container is soon another one's too.
+        set("tmpdir", &path(self.folder.sockets()));
         set("port", &self.port.to_string());
         set("socket", &path(&self.socket()));
         set("pid-file", &path(&pid_file(self.folder.path())));
