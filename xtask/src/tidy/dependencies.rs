@@ -26,9 +26,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "outhaul-formats",
             "outhaul-delivery",
             "outhaul-worker",
+            "outhaul-instances",
         ],
     ),
-    ("outhaul-e2e", &[]),
+    ("outhaul-instances", &[]),
+    ("outhaul-e2e", &["outhaul-instances"]),
     ("xtask", &[]),
     ("workspace-hack", &[]),
 ];
@@ -37,10 +39,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("datafusion", &["outhaul-engine"]),
     ("ballista", &["outhaul-engine"]),
-    ("sqlx", &["outhaul-store"]),
+    ("sqlx", &["outhaul-store", "outhaul-engine"]),
+    ("tokio-postgres", &["outhaul-engine", "outhaul"]),
     ("axum", &["outhaul-dialects", "outhaul"]),
     ("object_store", &["outhaul-engine", "outhaul-delivery"]),
-    ("anyhow", &["outhaul", "outhaul-e2e", "xtask"]),
+    ("anyhow", &["outhaul", "outhaul-instances", "outhaul-e2e", "xtask"]),
 ];
 
 /// Two versions of one of these would hand each other values of different types.
