@@ -221,7 +221,12 @@ fn of_query(query: &QuerySpec, at: usize, scope: &TenantScope) -> Result<Session
                     of an object's rows, not of a statement's; query the object instead";
         return Err(Error::unsupported(text).with_internal(format!("queries.{at}")));
     };
-    select.check_incremental()?;
+    select.check_incremental().map_err(|error| match error.kind() {
+        ErrorKind::Invalid { field } => {
+            Error::invalid(format!("queries.{at}.{field}"), error.public())
+        }
+        _ => error,
+    })?;
     let name = query.name.clone().unwrap_or_else(|| select.object.clone());
     Ok(SessionQuery { name, fingerprint: fingerprint(select, scope)? })
 }
@@ -230,7 +235,7 @@ fn of_query(query: &QuerySpec, at: usize, scope: &TenantScope) -> Result<Session
 /// is replayed.
 ///
 /// # Errors
-/// `Conflict` when the replayed export was in another session or asked something else.
+/// `Invalid` when the replayed export was in another session or asked something else.
 pub fn freeze(
     spec: &mut ExportSpec,
     session: &Session,
@@ -261,16 +266,19 @@ fn replayed_since(
             "export {} was not made in session {}: replay one that was",
             earlier.id, session.name
         );
-        return Err(Error::conflict(text));
+        return Err(Error::invalid("session.replay", text));
     };
     let same = place.queries.iter().position(|other| other == query);
     match same.and_then(|at| earlier.spec.queries.get(at)).map(|query| &query.query) {
         Some(Query::Select(select)) => Ok(select.since.clone()),
-        _ => Err(Error::conflict(format!(
-            "export {} did not ask query {} as it is asked now: replay the same query, or leave \
-             replay out to get all of its rows",
-            earlier.id, query.name
-        ))),
+        _ => {
+            let text = format!(
+                "export {} did not ask query {} as it is asked now: replay the same query, or \
+                 leave replay out to get all of its rows",
+                earlier.id, query.name
+            );
+            Err(Error::invalid("session.replay", text))
+        }
     }
 }
 

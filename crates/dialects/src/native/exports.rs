@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::auth::Caller;
 use super::error::Problem;
 use super::names::{Names, Parameters};
-use super::request::CreateExport;
+use super::request::{CreateExport, SessionRequest};
 use super::response::{ExportListView, ExportView, ManifestView, NoticeView};
 use super::{App, PREFIX};
 use crate::kit::headers::{expect_json, idempotency_key};
@@ -48,19 +48,16 @@ pub async fn create(
     let (bytes, body) = json_body(&headers, body).await?;
     let idempotency =
         key.map(|key| RequestKey::new(key, "POST /api/v1/exports", &bytes)).transpose()?;
-    let spec = CreateExport::read(body)?.into_spec(&app, &caller.who)?;
+    let mut wanted = CreateExport::read(body)?;
+    let session = wanted.session.take().map(SessionRequest::into_ask);
+    let spec = wanted.into_spec(&app, &caller.who)?;
     let sole = match spec.queries.as_slice() {
         [QuerySpec { query: Query::Sql { .. }, .. }] => Some("/queries/0/sql"),
         [_] => Some("/queries/0"),
         _ => None,
     };
-    let request = Submission {
-        dialect: "native".to_owned(),
-        spec,
-        echo: Value::Null,
-        session: None,
-        idempotency,
-    };
+    let request =
+        Submission { dialect: "native".to_owned(), spec, echo: Value::Null, session, idempotency };
     let export = app.exports.submit(&caller.who, request).await.map_err(|error| {
         // The only conflict of a submission is with a twin that is still being answered.
         let twin = matches!(error.kind(), ErrorKind::Conflict);

@@ -15,6 +15,7 @@ mod preview;
 mod request;
 mod response;
 mod routes;
+mod sessions;
 #[cfg(test)]
 mod tests;
 

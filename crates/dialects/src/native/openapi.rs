@@ -9,7 +9,7 @@ use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::error::ProblemBody;
-use super::{catalog, events, exports, files, links, preview, response};
+use super::{catalog, events, exports, files, links, preview, response, sessions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,6 +34,10 @@ use super::{catalog, events, exports, files, links, preview, response};
         events::of_tenant,
         events::of_export,
         files::download,
+        sessions::list,
+        sessions::show,
+        sessions::acknowledge,
+        sessions::remove,
         links::create,
         links::list,
         links::renew,
@@ -44,6 +48,7 @@ use super::{catalog, events, exports, files, links, preview, response};
     tags(
         (name = "catalog", description = "What may be exported"),
         (name = "exports", description = "The life of an export"),
+        (name = "sessions", description = "Series of exports, each of which has what changed since"),
         (name = "events", description = "What happens, live"),
         (name = "files", description = "What came of it"),
         (name = "links", description = "Addresses that need no credential")

@@ -9,11 +9,13 @@ use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::notice::check_address;
 use outhaul_exports::principal::Principal;
 use outhaul_exports::query::{Column, DeletedRows, Expr, OrderBy, Protection, Query, Select};
+use outhaul_exports::service::SessionAsk;
+use outhaul_exports::session::Advance;
 use outhaul_exports::spec::{
     DecimalStyle, ExportSpec, FormatChoice, FractionStyle, Notice, OffsetStyle, Packing, QuerySpec,
     Split, ValueOptions,
 };
-use outhaul_exports::{Error, limits};
+use outhaul_exports::{Error, ExportId, limits};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -52,6 +54,28 @@ pub struct CreateExport {
     pub split_rows: Option<u64>,
     /// Who is told when it has completed or failed.
     pub notify: Option<NotifyRequest>,
+    /// The session that it is in: it has what changed since the session's last acknowledged export.
+    /// A text is the session's name.
+    pub session: Option<SessionRequest>,
+}
+
+/// The session that an export is in.
+#[derive(Debug, ToSchema)]
+pub struct SessionRequest {
+    /// Its name; it is made when there is none: letters, digits, `.`, `_` and `-`, at most 100.
+    #[schema(example = "nightly")]
+    pub name: String,
+    /// An earlier export of the session that is repeated from where it began.
+    #[schema(value_type = Option<String>)]
+    pub replay: Option<ExportId>,
+}
+
+/// Whose rows have arrived.
+#[derive(Debug, ToSchema)]
+pub struct AcknowledgeRequest {
+    /// The export's id.
+    #[expect(dead_code, reason = "names the member for the OpenAPI document only")]
+    pub export: String,
 }
 
 /// Who is told of an export's end.
@@ -96,17 +120,15 @@ pub struct QueryRequest {
     /// The most rows.
     pub limit: Option<u64>,
     /// What becomes of rows that are marked as deleted (default: `exclude`).
-    #[schema(value_type = Option<DeletedWord>)]
-    pub deleted: Option<DeletedRows>,
+    pub deleted: Option<DeletedWord>,
     /// One SELECT statement over the catalog's objects as tables.
     #[schema(example = "SELECT Status, count(*) AS n FROM Invoice GROUP BY Status")]
     pub sql: Option<String>,
 }
 
 /// What becomes of rows that are marked as deleted.
-#[derive(ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "names the words for the OpenAPI document only")]
 pub enum DeletedWord {
     /// They are left out.
     Exclude,
@@ -114,6 +136,8 @@ pub enum DeletedWord {
     Include,
     /// Only they are wanted.
     Only,
+    /// They come too, and a last column, `deleted`, says which they are.
+    Mark,
 }
 
 /// One key of the order; a plain text is the field, ascending.
@@ -176,10 +200,11 @@ const DECIMALS: &[(&str, DecimalStyle)] =
     &[("scaled", DecimalStyle::Scaled), ("trimmed", DecimalStyle::Trimmed)];
 const PACKINGS: &[(&str, Packing)] =
     &[("none", Packing::None), ("gzip", Packing::Gzip), ("zip", Packing::Zip)];
-const DELETED: &[(&str, DeletedRows)] = &[
-    ("exclude", DeletedRows::Exclude),
-    ("include", DeletedRows::Include),
-    ("only", DeletedRows::Only),
+const DELETED: &[(&str, DeletedWord)] = &[
+    ("exclude", DeletedWord::Exclude),
+    ("include", DeletedWord::Include),
+    ("only", DeletedWord::Only),
+    ("mark", DeletedWord::Mark),
 ];
 
 type Result<T, E = MemberError> = std::result::Result<T, E>;
@@ -197,6 +222,7 @@ impl CreateExport {
         "encrypted",
         "split_rows",
         "notify",
+        "session",
     ];
 
     /// Reads the body of a request.
@@ -225,6 +251,7 @@ impl CreateExport {
             encrypted: members.flag("encrypted")?,
             split_rows: members.count("split_rows")?,
             notify: members.object("notify")?.map(NotifyRequest::read).transpose()?,
+            session: SessionRequest::take(&mut members)?,
         })
     }
 
@@ -272,6 +299,61 @@ impl CreateExport {
             session: None,
         })
     }
+}
+
+impl SessionRequest {
+    /// The members it knows.
+    pub const KNOWN: &[&str] = &["name", "replay"];
+
+    fn take(members: &mut Members) -> Result<Option<Self>> {
+        match members.value("session") {
+            None => Ok(None),
+            Some(Value::String(name)) => Ok(Some(Self { name, replay: None })),
+            Some(Value::Object(map)) => {
+                let mut members = Members::of(Value::Object(map), members.at("session"))?;
+                members.refuse_unknown(Self::KNOWN)?;
+                let replay = export_id(&mut members, "replay")?;
+                Ok(Some(Self { name: members.required_text("name")?, replay }))
+            }
+            Some(other) => {
+                let text = format!(
+                    "a session's name, or an object with name and replay, is expected, not {}",
+                    kind_of(&other)
+                );
+                Err(members.wrong("session", text))
+            }
+        }
+    }
+
+    /// What it means: the client itself says when the rows have arrived.
+    pub fn into_ask(self) -> SessionAsk {
+        let Self { name, replay } = self;
+        SessionAsk { name, replay, advance: Advance::OnAcknowledge }
+    }
+}
+
+impl AcknowledgeRequest {
+    /// The members it knows.
+    pub const KNOWN: &[&str] = &["export"];
+
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// Names the first member that is wrong.
+    pub fn read(body: Map<String, Value>) -> Result<ExportId> {
+        let mut members = Members::of_body(body);
+        members.refuse_unknown(Self::KNOWN)?;
+        let export = export_id(&mut members, "export")?;
+        export.ok_or_else(|| members.wrong("export", "export is required: the id of an export"))
+    }
+}
+
+fn export_id(members: &mut Members, key: &str) -> Result<Option<ExportId>> {
+    let Some(text) = members.text(key)? else { return Ok(None) };
+    let id = text.parse().map_err(|_| {
+        members.wrong(key, format!("{} is not an export's id: 32 hexadecimal digits", shown(&text)))
+    });
+    id.map(Some)
 }
 
 impl NotifyRequest {
@@ -376,10 +458,18 @@ impl QueryRequest {
             select.order_by.push(OrderBy { expr: Expr::Field(path), descending });
         }
         select.limit = self.limit;
-        select.deleted = self.deleted.unwrap_or_default();
-        if select.deleted != DeletedRows::Exclude && object.deleted_column.is_none() {
+        select.deleted = match self.deleted {
+            None | Some(DeletedWord::Exclude) => DeletedRows::Exclude,
+            Some(DeletedWord::Include | DeletedWord::Mark) => DeletedRows::Include,
+            Some(DeletedWord::Only) => DeletedRows::Only,
+        };
+        let tells_deleted = object.deleted_column.is_some() || object.tombstones.is_some();
+        if select.deleted != DeletedRows::Exclude && !tells_deleted {
             let detail = format!("rows of {} are not marked as deleted", object.name);
             return Err(Problem::invalid("/deleted", detail));
+        }
+        if self.deleted == Some(DeletedWord::Mark) {
+            mark_deleted(&mut select.columns)?;
         }
         select.check(catalog).map_err(|error| Problem::from(error).rename(member))?;
         Ok(Query::Select(Box::new(select)))
@@ -395,6 +485,19 @@ fn member(part: &str) -> Option<String> {
         // A field's name: the sentence says where it stands.
         _ => None,
     }
+}
+
+/// Adds the column that says which rows are deleted.
+fn mark_deleted(columns: &mut Vec<Column>) -> Result<(), Problem> {
+    const LABEL: &str = "deleted";
+    if columns.iter().any(|column| column.label.eq_ignore_ascii_case(LABEL)) {
+        let detail = "there is a field of that name already, so no column can say which rows are \
+                      deleted: use include, or leave the field out";
+        return Err(Problem::invalid("/deleted", detail));
+    }
+    let (label, expr) = (LABEL.to_owned(), Expr::IsDeleted);
+    columns.push(Column { label, expr, protection: Protection::Plain });
+    Ok(())
 }
 
 fn columns(

@@ -2,6 +2,7 @@
 //! decides anything.
 
 mod catalog;
+mod session;
 
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
@@ -17,6 +18,7 @@ use super::PREFIX;
 pub use catalog::{
     CatalogView, ColumnView, FormatView, FormatsView, ObjectSummary, ObjectView, PreviewView,
 };
+pub use session::{ExportSessionView, SessionListView, SessionView};
 
 /// An export.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,6 +48,9 @@ pub struct ExportView {
     pub split_rows: Option<u64>,
     /// Whether sensitive values are encrypted to the tenant's key.
     pub encrypted: bool,
+    /// Its place in its session, where it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<ExportSessionView>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -270,6 +275,19 @@ pub struct SnapshotView {
     pub taken_at: DateTime<Utc>,
     /// What the source guarantees.
     pub guarantee: String,
+    /// What databases call the moment, where any was read that has a name for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceSnapshotView>,
+}
+
+/// A moment in the words of a database.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SourceSnapshot)]
+pub struct SourceSnapshotView {
+    /// What it calls the moment.
+    pub id: String,
+    /// When that was, by its own clock.
+    pub at: DateTime<Utc>,
 }
 
 /// A file in a manifest.
@@ -349,6 +367,7 @@ impl ExportView {
                 _ => None,
             },
             encrypted: export.spec.sealing_key.is_some(),
+            session: ExportSessionView::of(export),
             created_at: export.created_at,
             updated_at: export.updated_at,
             started_at: export.started_at,
@@ -512,6 +531,13 @@ impl ManifestView {
             snapshot: SnapshotView {
                 taken_at: manifest.snapshot.taken_at,
                 guarantee: manifest.snapshot.guarantee.clone(),
+                // The operator's names of sources are not the customer's business.
+                sources: manifest
+                    .snapshot
+                    .sources
+                    .iter()
+                    .map(|source| SourceSnapshotView { id: source.id.clone(), at: source.at })
+                    .collect(),
             },
             rows: manifest.rows(),
             bytes: manifest.bytes(),

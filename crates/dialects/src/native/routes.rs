@@ -8,7 +8,7 @@ use axum::routing::{delete, get, post};
 use http::StatusCode;
 
 use super::error::{Problem, render};
-use super::{App, catalog, events, exports, files, links, openapi, preview};
+use super::{App, catalog, events, exports, files, links, openapi, preview, sessions};
 use crate::kit::gzip;
 use crate::kit::request_id::{LoggedPath, attach};
 
@@ -33,6 +33,9 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/exports/{export}/cancel", post(exports::cancel))
         .route("/api/v1/exports/{export}/retry", post(exports::retry))
         .route("/api/v1/exports/{export}/manifest", get(exports::manifest))
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))
+        .route("/api/v1/sessions/{session}/acknowledge", post(sessions::acknowledge))
         .route("/api/v1/exports/{export}/files/{file}/links", get(links::list).post(links::create))
         .route("/api/v1/exports/{export}/files/{file}/links/{link}", delete(links::revoke))
         .route("/api/v1/exports/{export}/files/{file}/links/{link}/renew", post(links::renew));

@@ -5,7 +5,7 @@ use crate::export::Export;
 use crate::principal::{Principal, Role};
 use crate::session::{self, Advance, Session, SessionRef};
 use crate::spec::ExportSpec;
-use crate::{Error, ExportId, Result};
+use crate::{Error, ErrorKind, ExportId, Result};
 
 /// The session that a request wants its export to be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,10 @@ impl Exports {
         let session =
             found.unwrap_or_else(|| Session::new(&who.tenant, dialect, &ask.name, self.now()));
         let replayed = match ask.replay {
-            Some(id) => Some(self.get(who, Some(dialect), id).await?),
+            Some(id) => Some(self.get(who, Some(dialect), id).await.map_err(|error| {
+                let unknown = *error.kind() == ErrorKind::NotFound;
+                if unknown { Error::invalid("session.replay", error.public()) } else { error }
+            })?),
             None => None,
         };
         let at = SessionRef {

@@ -98,17 +98,14 @@ impl Exports {
         if let Some(ask) = &request.session {
             session::check_name(&ask.name)?;
         }
-        let mut refused = None;
         for _ in 0..SESSION_TRIES {
             match self.insert(who, &request, &policy, idempotency.clone()).await {
                 // The session moved between the look at it and the insertion.
-                Err(error) if request.session.is_some() && is_conflict(&error) => {
-                    refused = Some(error);
-                }
+                Err(error) if *error.kind() == ErrorKind::Conflict => {}
                 done => return done,
             }
         }
-        Err(refused.unwrap_or_else(|| Error::internal("nothing was tried")))
+        Err(Error::unavailable("the session moves too fast for a new export; try again"))
     }
 
     async fn insert(
@@ -205,10 +202,6 @@ impl Exports {
 
 /// How often an export is put into a session that moves meanwhile.
 const SESSION_TRIES: usize = 3;
-
-fn is_conflict(error: &Error) -> bool {
-    *error.kind() == ErrorKind::Conflict
-}
 
 /// Whether the rows come as they are to be cut.
 fn check_split(spec: &ExportSpec) -> Result<()> {

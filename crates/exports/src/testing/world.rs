@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::ports::{AccessStore, JobStore, LeaseAsk, ObjectKey};
 use crate::principal::{Role, Tenant};
 use crate::service::{Parts, Policies, Tenants};
+use crate::session::Mark;
 use crate::{ArtifactId, Clock, Exports};
 
 /// A server without wires.
@@ -175,7 +176,14 @@ impl World {
             message: "texts were cut".into(),
             count: 2,
         }];
-        let manifest = Manifest { snapshot, artifacts, marks: Vec::new() };
+        let mark = || Mark {
+            source: "main".into(),
+            taken_at: self.clock.now(),
+            value: serde_json::Value::Null,
+        };
+        let in_session = export.spec.session.is_some();
+        let marks = export.spec.queries.iter().filter(|_| in_session).map(|_| mark()).collect();
+        let manifest = Manifest { snapshot, artifacts, marks };
         self.finish(export, Outcome::Completed { manifest, warnings, progress }).await
     }
 }

@@ -8,7 +8,7 @@ use outhaul_exports::lease::{Incarnation, LeaseKey};
 use outhaul_exports::manifest::{Artifact, Manifest, SnapshotNote};
 use outhaul_exports::ports::{
     AccessStore, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport, ObjectKey,
-    Outbox,
+    Outbox, SessionStore,
 };
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::testing::{self, MemoryStore};
@@ -21,13 +21,20 @@ pub struct Stores {
     pub jobs: Arc<dyn JobStore>,
     pub access: Arc<dyn AccessStore>,
     pub outbox: Arc<dyn Outbox>,
+    pub sessions: Arc<dyn SessionStore>,
     _folder: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Stores {
     pub fn memory() -> Self {
         let store = Arc::new(MemoryStore::new());
-        Self { jobs: store.clone(), access: store.clone(), outbox: store, _folder: None }
+        Self {
+            jobs: store.clone(),
+            access: store.clone(),
+            outbox: store.clone(),
+            sessions: store,
+            _folder: None,
+        }
     }
 
     pub async fn sqlite() -> Self {
@@ -37,7 +44,13 @@ impl Stores {
     }
 
     pub fn over(store: &Store) -> Self {
-        Self { jobs: store.jobs(), access: store.access(), outbox: store.outbox(), _folder: None }
+        Self {
+            jobs: store.jobs(),
+            access: store.access(),
+            outbox: store.outbox(),
+            sessions: store.sessions(),
+            _folder: None,
+        }
     }
 }
 

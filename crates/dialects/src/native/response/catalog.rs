@@ -71,6 +71,8 @@ pub struct ObjectView {
     pub updated: Option<String>,
     /// Whether its rows can be marked as deleted.
     pub marks_deleted: bool,
+    /// Whether it is remembered elsewhere which rows were deleted, so that a session can tell of them.
+    pub remembers_deleted: bool,
     /// Its fields, in the order of a default export.
     pub fields: Vec<FieldView>,
     /// Its relations.
@@ -191,6 +193,7 @@ impl ObjectView {
             created: object.created.clone(),
             updated: object.updated.clone(),
             marks_deleted: object.deleted_column.is_some(),
+            remembers_deleted: object.tombstones.is_some(),
             fields: object.fields.iter().map(field).collect(),
             relations: object.relations.iter().map(relation).collect(),
         }

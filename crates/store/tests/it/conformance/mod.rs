@@ -25,4 +25,5 @@ mod housekeeping;
 mod lease;
 mod list;
 mod outbox;
+mod sessions;
 mod submit;
