@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::remote::{self, Refused};
+
 /// A `[[sources]]` section with `kind = "files"`.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +34,8 @@ pub struct Config {
     #[serde(default = "default_scale")]
     pub decimal_digits: u8,
     /// Settings of the object store, such as `aws_region` or `aws_secret_access_key`. Secrets
-    /// stand here only after they were fetched from where the configuration file refers to.
+    /// stand here only after they were fetched from where the configuration file refers to. Texts,
+    /// also for numbers and `true`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
 }
@@ -103,11 +106,13 @@ pub enum FileFormat {
     Csv,
     /// One JSON object a line.
     Ndjson,
+    /// Apache Avro's object container files.
+    Avro,
 }
 
 impl FileFormat {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Parquet, Self::Csv, Self::Ndjson];
+    pub const ALL: [Self; 4] = [Self::Parquet, Self::Csv, Self::Ndjson, Self::Avro];
 
     /// The endings of its files, the usual one first.
     pub fn extensions(self) -> &'static [&'static str] {
@@ -115,6 +120,7 @@ impl FileFormat {
             Self::Parquet => &["parquet", "pq"],
             Self::Csv => &["csv"],
             Self::Ndjson => &["ndjson", "jsonl", "json"],
+            Self::Avro => &["avro"],
         }
     }
 
@@ -134,9 +140,31 @@ pub(super) struct Root {
     pub(super) folder: Path,
     /// The one file, where the URL names a file and not a folder.
     pub(super) only: Option<String>,
+    /// Whether the store is another machine's.
+    pub(super) far: bool,
 }
 
 impl Config {
+    /// Takes over what environment variables say of the object store that the address names, such as
+    /// `AWS_ACCESS_KEY_ID`, where no option says it. For addresses that stand on a command line,
+    /// where secrets must not; a configuration refers to each of them.
+    #[must_use]
+    pub fn with_environment(mut self, variables: impl Iterator<Item = (String, String)>) -> Self {
+        if let Some(url) = Url::parse(&self.url).ok().filter(|_| self.url.contains("://")) {
+            let said = |name: &str| {
+                self.options.keys().any(|key| {
+                    let key = key.to_ascii_lowercase();
+                    name.strip_suffix(key.as_str())
+                        .is_some_and(|b| b.is_empty() || b.ends_with('_'))
+                })
+            };
+            let mut more = remote::from_environment(&url, variables);
+            more.retain(|name, _| !said(name));
+            self.options.append(&mut more);
+        }
+        self
+    }
+
     /// Opens the store.
     pub(super) fn root(&self, given: Option<Arc<dyn ObjectStore>>) -> Result<Root> {
         if self.decimal_digits > 18 {
@@ -144,7 +172,7 @@ impl Config {
             return Err(self.wrong("decimal_digits", text));
         }
         match given {
-            Some(store) => Ok(Root { store, folder: self.path_in_store()?, only: None }),
+            Some(store) => Ok(Root { store, folder: self.path_in_store()?, only: None, far: true }),
             None if self.url.contains("://") && !self.url.starts_with("file://") => self.remote(),
             None => self.local(),
         }
@@ -162,15 +190,17 @@ impl Config {
     }
 
     fn remote(&self) -> Result<Root> {
-        let unusable = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            // The cause may quote the URL with its secrets: it stays in the log.
-            self.wrong("url", format!("source {}: its url or options cannot be used", self.name))
-                .with_source(cause)
-        };
-        let url = Url::parse(&self.url).map_err(|cause| unusable(cause.into()))?;
-        let (store, path) =
-            object_store::parse_url_opts(&url, &self.options).map_err(|c| unusable(c.into()))?;
-        let store: Arc<dyn ObjectStore> = Arc::from(store);
+        // Nothing is quoted: what was written in the wrong place may be a secret.
+        let refused =
+            |key: &str, why: &str| self.wrong(key, format!("source {}: {why}", self.name));
+        let url = Url::parse(&self.url).map_err(|_| refused("url", "its url is not one"))?;
+        if url.password().is_some() {
+            return Err(refused("url", "its url holds a password; put secrets into its options"));
+        }
+        let (store, path) = remote::connect(&url, &self.options).map_err(|why| match &why {
+            Refused::Scheme(_) => refused("url", &why.to_string()),
+            _ => refused("options", &why.to_string()),
+        })?;
         Ok(split_file(store, path, self.url.ends_with('/')))
     }
 
@@ -198,7 +228,7 @@ impl Config {
             Error::unavailable(format!("source {}: its folder cannot be opened", self.name))
                 .with_source(cause)
         })?;
-        Ok(Root { store: Arc::new(store), folder: Path::default(), only })
+        Ok(Root { store: Arc::new(store), folder: Path::default(), only, far: false })
     }
 
     fn wrong(&self, key: &str, text: String) -> Error {
@@ -209,10 +239,10 @@ impl Config {
 /// Takes a file's name off a remote path, where the path ends like a file.
 fn split_file(store: Arc<dyn ObjectStore>, path: Path, is_folder: bool) -> Root {
     if is_folder || FileFormat::of(&path).is_none() {
-        return Root { store, folder: path, only: None };
+        return Root { store, folder: path, only: None, far: true };
     }
     let only = path.filename().map(ToOwned::to_owned);
     let parts: Vec<_> = path.parts().collect();
     let folder = Path::from_iter(parts.iter().take(parts.len() - 1).cloned());
-    Root { store, folder, only }
+    Root { store, folder, only, far: true }
 }

@@ -102,7 +102,7 @@ fn is_whole(value: &str) -> bool {
     !value.contains('.') && is_plain_number(value) && value.parse::<i64>().is_ok()
 }
 
-fn is_date(value: &str) -> bool {
+pub(super) fn is_date(value: &str) -> bool {
     let shape = value.bytes().map(|b| if b.is_ascii_digit() { b'0' } else { b });
     shape.eq(*b"0000-00-00") && Date32Type::parse(value).is_some()
 }

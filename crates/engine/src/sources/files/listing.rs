@@ -9,7 +9,9 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use outhaul_exports::{Error, Result};
 
 use super::config::FileFormat;
+use super::partitions::{Partitions, is_partition};
 use super::provider::FileSource;
+use super::remote::Said;
 
 /// Files of one table.
 pub(super) const FILES_MAX: usize = 100_000;
@@ -20,6 +22,8 @@ pub(super) enum Missing {
     Nothing,
     Mixed,
     TooMany,
+    /// The names of its folders do not agree; the sentence says how.
+    Folders(String),
     Unreadable(String),
 }
 
@@ -28,13 +32,22 @@ pub(super) enum Missing {
 pub(super) struct Found {
     pub(super) format: FileFormat,
     pub(super) files: Vec<ObjectMeta>,
+    /// What the names of the files' folders say.
+    pub(super) partitions: Partitions,
+}
+
+/// What a store said when it was asked for a list.
+fn unreadable(cause: object_store::Error) -> Missing {
+    Missing::Unreadable(match Said::within(&cause) {
+        Some(said) => said.to_string(),
+        None => cause.to_string(),
+    })
 }
 
 impl FileSource {
     /// The files of a table: the table's own path, a folder of that name, or the name with an
     /// ending added.
     pub(super) async fn find(&self, table: &str) -> Result<Found, Missing> {
-        let unreadable = |cause: object_store::Error| Missing::Unreadable(cause.to_string());
         if let Some(only) = &self.root.only {
             let stem = only.rsplit_once('.').map_or(only.as_str(), |(stem, _)| stem);
             if table != only && table != stem {
@@ -66,7 +79,8 @@ impl FileSource {
             if files.iter().any(|file| self.format(&file.location) != Some(format)) {
                 return Err(Missing::Mixed);
             }
-            return Ok(Found { format, files });
+            let partitions = Partitions::of(&folder, &files).map_err(Missing::Folders)?;
+            return Ok(Found { format, files, partitions });
         }
         // All at once: each is a question to a store that may be far away.
         let endings = FileFormat::ALL.into_iter().flat_map(|format| format.extensions());
@@ -84,9 +98,12 @@ impl FileSource {
     async fn single(&self, path: &Path) -> Result<Option<Found>, Missing> {
         let Some(format) = self.format(path) else { return Ok(None) };
         match self.root.store.head(path).await {
-            Ok(file) => Ok(Some(Found { format, files: vec![file] })),
+            Ok(file) => {
+                let partitions = Partitions::default();
+                Ok(Some(Found { format, files: vec![file], partitions }))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(cause) => Err(Missing::Unreadable(cause.to_string())),
+            Err(cause) => Err(unreadable(cause)),
         }
     }
 
@@ -106,6 +123,7 @@ impl FileSource {
         let below = Path::parse(table).map_err(|c| Missing::Unreadable(c.to_string()))?;
         Ok(Path::from_iter(self.root.folder.parts().chain(below.parts())))
     }
+
     /// Names of the tables right below the root.
     pub(super) async fn names(&self) -> Result<BTreeSet<String>> {
         if let Some(only) = &self.root.only {
@@ -113,7 +131,11 @@ impl FileSource {
         }
         let folder = &self.root.folder;
         let listed = self.root.store.list_with_delimiter(Some(folder)).await.map_err(|cause| {
-            Error::unavailable(format!("source {} cannot be listed", self.config.name))
+            let why = match Said::within(&cause) {
+                Some(said) => format!(": {said}"),
+                None => String::new(),
+            };
+            Error::unavailable(format!("source {} cannot be listed{why}", self.config.name))
                 .with_source(cause)
         })?;
         let mut names = BTreeSet::new();
@@ -121,6 +143,11 @@ impl FileSource {
             if self.format(&file.location).is_some() {
                 names.extend(name_below(folder, &file.location));
             }
+        }
+        let below = |path: &Path| path.filename().is_some_and(is_partition);
+        if listed.common_prefixes.iter().any(below) {
+            // The folder is one table, and its folders are values.
+            return Ok(BTreeSet::from([".".to_owned()]));
         }
         for path in &listed.common_prefixes {
             names.extend(name_below(folder, path));

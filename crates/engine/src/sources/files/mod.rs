@@ -1,17 +1,21 @@
-//! Source `files`: Parquet, CSV and NDJSON files, on local disk or in any object store.
+//! Source `files`: Parquet, CSV, NDJSON and Avro files, on local disk or in any object store.
 //!
 //! A table is one file, or a folder of files of one format and one schema, read in the order of
-//! their names. It does not write, does not look into compressed text files, and does not take
-//! partition columns from folder names.
+//! their names. Folders that are named `column=value` give columns. It does not write, and does not
+//! look into compressed text files.
 
+mod avro;
 mod config;
 mod guess;
 mod lines;
 mod listing;
 mod ndjson;
 mod parquet;
+mod partitions;
+mod parts;
 mod pinned;
 mod provider;
+mod remote;
 mod table;
 mod text;
 

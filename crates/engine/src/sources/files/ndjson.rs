@@ -1,96 +1,58 @@
-//! The scan of NDJSON files. Every column of it is text; see [`super::lines`].
+//! Rows of NDJSON files. Every column of them is text; see [`super::lines`].
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringViewBuilder};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
-};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectStore;
 
 use super::lines::{Form, Lines, values};
+use super::parts::{Part, Reader};
 
 /// Bytes of a batch, about, where its rows are long.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// Parts of files that are read at once are at least so long. Bytes.
-const PART_BYTES: u64 = 1024 * 1024;
 
-/// Some bytes of a file.
-#[derive(Debug, Clone)]
-struct Part {
-    file: ObjectMeta,
-    start: u64,
-    end: u64,
-}
-
-/// See the module.
-pub(super) struct NdjsonExec {
-    store: Arc<dyn ObjectStore>,
-    /// What each partition reads, in order.
-    partitions: Vec<Vec<Part>>,
-    schema: SchemaRef,
+/// Reads columns of NDJSON files.
+#[derive(Debug)]
+pub(super) struct Ndjson {
+    /// The columns that come from files.
+    pub(super) schema: SchemaRef,
     /// What becomes of the values of each column.
-    forms: Arc<[Form]>,
-    batch_rows: usize,
-    properties: Arc<PlanProperties>,
+    pub(super) forms: Arc<[Form]>,
+    /// The keys that no row may have, because folders give them.
+    pub(super) taken: Arc<[String]>,
+    pub(super) batch_rows: usize,
 }
 
-impl NdjsonExec {
-    /// Reads columns of files, in at most so many partitions.
-    pub(super) fn new(
+impl Reader for Ndjson {
+    fn name(&self) -> &'static str {
+        "NdjsonExec"
+    }
+
+    fn read(
+        &self,
         store: Arc<dyn ObjectStore>,
-        files: &[ObjectMeta],
-        schema: SchemaRef,
-        forms: Vec<Form>,
-        partitions: usize,
-        batch_rows: usize,
-    ) -> Self {
-        let partitions = divided(files, partitions);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(partitions.len()),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        let (forms, properties) = (forms.into(), Arc::new(properties));
-        Self { store, partitions, schema, forms, batch_rows, properties }
+        part: Part,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        let (schema, forms) = (Arc::clone(&self.schema), Arc::clone(&self.forms));
+        let (taken, batch_rows) = (Arc::clone(&self.taken), self.batch_rows);
+        let batches = async move {
+            let lines = Lines::open(store.as_ref(), &part.file.meta, part.start, part.end).await?;
+            let names = schema.fields().iter().map(|field| field.name().clone());
+            let places = names.chain(taken.iter().cloned()).enumerate();
+            let places = places.map(|(at, name)| (name, at)).collect();
+            let rows = Rows { lines, places, forms, schema, batch_rows };
+            Ok::<_, DataFusionError>(stream::try_unfold(rows, |mut rows| async move {
+                Ok(rows.batch().await?.map(|batch| (batch, rows)))
+            }))
+        };
+        stream::once(batches).try_flatten().boxed()
     }
-}
-
-/// Divides the bytes of all files evenly. One partition has the files in their order.
-fn divided(files: &[ObjectMeta], partitions: usize) -> Vec<Vec<Part>> {
-    let total: u64 = files.iter().map(|file| file.size).sum();
-    let most = usize::try_from(total / PART_BYTES).unwrap_or(usize::MAX);
-    let share = total.div_ceil(partitions.min(most).max(1) as u64).max(1);
-    let mut parts = vec![Vec::new()];
-    let mut room = share;
-    for file in files {
-        let mut start = 0;
-        while start < file.size {
-            if room == 0 {
-                parts.push(Vec::new());
-                room = share;
-            }
-            let end = file.size.min(start + room);
-            room -= end - start;
-            if let Some(last) = parts.last_mut() {
-                last.push(Part { file: file.clone(), start, end });
-            }
-            start = end;
-        }
-    }
-    parts
 }
 
 /// Rows on their way into a batch.
@@ -128,77 +90,15 @@ impl Rows {
         })?;
         let mut row = vec![None; columns.len()];
         for (place, value) in found {
-            row[place] = Some(value);
+            let Some(known) = row.get_mut(place) else {
+                return Err(self.lines.wrong(at, "has a key that the file's folders give, too"));
+            };
+            *known = Some(value);
         }
         for ((value, form), column) in row.into_iter().zip(self.forms.iter()).zip(columns) {
             column.append_option(value.and_then(|value| form.text(value.get())));
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for NdjsonExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NdjsonExec({} partitions)", self.partitions.len())
-    }
-}
-
-impl DisplayAs for NdjsonExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
-        write!(f, "NdjsonExec: columns=[{}]", names.join(", "))
-    }
-}
-
-impl ExecutionPlan for NdjsonExec {
-    fn name(&self) -> &'static str {
-        "NdjsonExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() {
-            return Ok(self);
-        }
-        Err(DataFusionError::Internal("a scan has no children".into()))
-    }
-
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let parts = self.partitions.get(partition).cloned().unwrap_or_default();
-        let (store, schema) = (Arc::clone(&self.store), Arc::clone(&self.schema));
-        let (forms, batch_rows) = (Arc::clone(&self.forms), self.batch_rows);
-        let batches = stream::iter(parts).then(move |part| {
-            let (store, schema) = (Arc::clone(&store), Arc::clone(&schema));
-            let forms = Arc::clone(&forms);
-            async move {
-                let lines = Lines::open(store.as_ref(), &part.file, part.start, part.end).await?;
-                let names = schema.fields().iter().map(|field| field.name().clone());
-                let places = names.enumerate().map(|(at, name)| (name, at)).collect();
-                let rows = Rows { lines, places, forms, schema, batch_rows };
-                Ok::<_, DataFusionError>(stream::try_unfold(rows, |mut rows| async move {
-                    Ok(rows.batch().await?.map(|batch| (batch, rows)))
-                }))
-            }
-        });
-        let batches = batches.try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
 }
 
@@ -208,10 +108,12 @@ mod tests {
 
     use datafusion::arrow::array::AsArray;
     use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
     use object_store::ObjectStoreExt;
     use object_store::chunked::ChunkedStore;
     use object_store::memory::InMemory;
 
+    use super::super::parts::{File, Origin, PartsExec};
     use super::*;
 
     #[tokio::test]
@@ -219,25 +121,34 @@ mod tests {
         let store = InMemory::new();
         let mut files = Vec::new();
         let mut expected = Vec::new();
-        for file in 0..3 {
+        for at in 0..3 {
             let mut text = String::from("\u{feff}");
             for row in 0..9_000 {
-                let name = format!("{file}-{row}-{}", "x".repeat(row % 170));
+                let name = format!("{at}-{row}-{}", "x".repeat(row % 170));
                 writeln!(text, r#"{{"a":"{name}","b":{row}}}"#).expect("it is written");
                 expected.push(name);
             }
-            let path = format!("{file}.ndjson").into();
+            let path = format!("{at}.ndjson").into();
             store.put(&path, text.trim_end().to_owned().into()).await.expect("it is put");
-            files.push(store.head(&path).await.expect("it is there"));
+            let meta = store.head(&path).await.expect("it is there");
+            files.push(Arc::new(File { at, meta, folders: Vec::new() }));
         }
         let store: Arc<dyn ObjectStore> = Arc::new(ChunkedStore::new(Arc::new(store), 1000));
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8View, true)]));
         for partitions in [1, 2, 3, 7] {
             let (store, schema) = (Arc::clone(&store), Arc::clone(&schema));
-            let scan = NdjsonExec::new(store, &files, schema, vec![Form::Text], partitions, 100);
-            assert!(partitions == 1 || scan.partitions.len() > 1);
+            let reader = Ndjson {
+                schema: Arc::clone(&schema),
+                forms: [Form::Text].into(),
+                taken: [].into(),
+                batch_rows: 100,
+            };
+            let origins = vec![Origin::File];
+            let scan = PartsExec::new(store, Arc::new(reader), &files, schema, origins, partitions);
+            let parts = scan.output_partitioning().partition_count();
+            assert!(partitions == 1 || parts > 1);
             let mut found = Vec::new();
-            for partition in 0..scan.partitions.len() {
+            for partition in 0..parts {
                 let rows = scan.execute(partition, Arc::default()).expect("it starts");
                 let batches: Vec<_> = rows.try_collect().await.expect("rows");
                 for batch in &batches {

@@ -15,6 +15,7 @@ use futures::{StreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt};
 use outhaul_exports::{Error, Result};
 
+use super::listing::Found;
 use super::pinned::PinnedStore;
 use super::provider::PinnedFiles;
 use crate::error::source;
@@ -43,10 +44,15 @@ struct Tenants {
 }
 
 impl Group {
-    fn of(group: &RowGroupMetaData, tenant_column: Option<&str>) -> Self {
+    fn of(group: &RowGroupMetaData, tenant_column: Option<&str>, owner: Option<&str>) -> Self {
         let column = tenant_column
             .and_then(|name| group.columns().iter().find(|c| c.column_path().string() == name));
-        let tenants = column.and_then(|column| {
+        let told = owner.map(|owner| {
+            let owner: Box<[u8]> = owner.as_bytes().into();
+            Tenants { least: owner.clone(), greatest: owner, every: true }
+        });
+        let tenants = told.or_else(|| {
+            let column = column?;
             let statistics = column.statistics()?;
             Some(Tenants {
                 least: statistics.min_bytes_opt()?.into(),
@@ -90,9 +96,11 @@ impl PinnedFiles {
     pub(super) async fn parquet(
         &self,
         object: &str,
-        files: &[ObjectMeta],
+        found: &Found,
         tenant_column: Option<&str>,
     ) -> Result<(SchemaRef, Vec<Group>)> {
+        let files = &found.files;
+        let owners = tenant_column.and_then(|column| found.partitions.values(column));
         let reads: Vec<_> = files
             .iter()
             .map(|file| footer(Arc::clone(&self.store), Arc::clone(&self.footers), file.clone()))
@@ -100,7 +108,10 @@ impl PinnedFiles {
         let mut footers = stream::iter(reads).buffered(FOOTERS_AT_ONCE);
         let mut first: Option<SchemaRef> = None;
         let mut groups = Vec::new();
+        let mut at = 0;
         while let Some(footer) = footers.next().await {
+            let owner = owners.as_ref().and_then(|owners| *owners.get(at)?);
+            at += 1;
             let footer = footer.map_err(|cause| source(object, cause))?;
             let schema = schema(&footer).map_err(|cause| source(object, cause))?;
             match &first {
@@ -110,7 +121,8 @@ impl PinnedFiles {
                 }
                 Some(first) => same_columns(object, first, &schema)?,
             }
-            groups.extend(footer.row_groups().iter().map(|group| Group::of(group, tenant_column)));
+            let of = |group: &RowGroupMetaData| Group::of(group, tenant_column, owner);
+            groups.extend(footer.row_groups().iter().map(of));
         }
         Ok((first.unwrap_or_else(|| Arc::new(Schema::empty())), groups))
     }

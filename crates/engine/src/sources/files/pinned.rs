@@ -5,6 +5,10 @@
 //! and again for what it read, because a file can be written while it is read. A difference ends
 //! the run, so that no result is made of two moments. Files that were not pinned do not exist here,
 //! so a plan cannot read what nobody listed for it.
+//!
+//! What is far away is read in pieces, each by a request of its own that asks for the pinned version
+//! only: a request has a time limit, and whoever takes the rows may be slow. The next piece comes
+//! while the last one is taken.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,13 +20,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
+    Attributes, CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
     MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
     PutPayload, PutResult, Result,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::Changed;
 
@@ -32,16 +37,27 @@ const GAP_MAX: u64 = 128 * 1024;
 /// Bytes of a local file that are read, and then compared with what was pinned, at once.
 const CHUNK_BYTES: u64 = 2 * 1024 * 1024;
 
+/// Bytes that one request brings from afar.
+const PIECE_BYTES: u64 = 4 * 1024 * 1024;
+/// Pieces of one stream that are on their way or wait to be taken.
+const PIECES_AT_ONCE: usize = 2;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
     files: HashMap<Path, ObjectMeta>,
+    /// Whether the files are another machine's.
+    far: bool,
 }
 
 impl PinnedStore {
-    pub(super) fn new(inner: Arc<dyn ObjectStore>, files: HashMap<Path, ObjectMeta>) -> Self {
-        Self { inner, files }
+    pub(super) fn new(
+        inner: Arc<dyn ObjectStore>,
+        files: HashMap<Path, ObjectMeta>,
+        far: bool,
+    ) -> Self {
+        Self { inner, files, far }
     }
 }
 
@@ -49,13 +65,20 @@ impl PinnedStore {
 fn same(pinned: &ObjectMeta, now: &ObjectMeta) -> Result<()> {
     let same = pinned.size == now.size
         && match (&pinned.e_tag, &now.e_tag) {
-            (Some(then), Some(now)) => then == now,
-            _ => pinned.last_modified == now.last_modified,
+            (Some(then), Some(now)) => bare(then) == bare(now),
+            // A list knows fractions of a second that an answer's head does not.
+            _ => pinned.last_modified.timestamp() == now.last_modified.timestamp(),
         };
-    if same {
-        return Ok(());
-    }
-    Err(Error::Precondition { path: pinned.location.to_string(), source: Box::new(Changed) })
+    if same { Ok(()) } else { Err(changed(pinned)) }
+}
+
+fn changed(pinned: &ObjectMeta) -> Error {
+    Error::Precondition { path: pinned.location.to_string(), source: Box::new(Changed) }
+}
+
+/// An entity tag without the quotes that some stores leave out of their lists.
+fn bare(tag: &str) -> &str {
+    tag.trim_matches('"')
 }
 
 /// A file as it was pinned, for as long as it is read.
@@ -93,11 +116,43 @@ impl Watch {
         chunks.boxed()
     }
 
-    /// What comes from afar is compared once more when all of it has come.
-    fn remote(self, bytes: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
-        let end = async move { self.unchanged().await.map(|()| Bytes::new()) };
-        let bytes = bytes.chain(stream::once(end));
-        bytes.try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed()
+    /// A piece of a far file, of the pinned version.
+    async fn piece(self, range: Range<u64>) -> Result<Bytes> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.clone())),
+            if_match: self.pinned.e_tag.clone(),
+            ..GetOptions::default()
+        };
+        let found = self.store.get_opts(&self.pinned.location, options).await;
+        let found = found.map_err(|cause| match cause {
+            Error::Precondition { .. } | Error::NotModified { .. } => changed(&self.pinned),
+            other => other,
+        })?;
+        same(&self.pinned, &found.meta)?;
+        let bytes = found.bytes().await?;
+        let wanted = range.end - range.start;
+        if bytes.len() as u64 != wanted {
+            let source = format!("{} bytes came instead of {wanted}", bytes.len()).into();
+            return Err(Error::Generic { store: "files", source });
+        }
+        Ok(bytes)
+    }
+
+    /// Some of a far file, piece by piece.
+    fn far(self, range: &Range<u64>) -> BoxStream<'static, Result<Bytes>> {
+        let end = range.end;
+        let starts = stream::iter((range.start..end).step_by(PIECE_BYTES as usize));
+        let pieces = starts.map(move |at| {
+            let piece = self.clone().piece(at..end.min(at + PIECE_BYTES));
+            // A task of its own goes on while nobody takes what it brings, and ends with whoever
+            // waits for it.
+            let task = AbortOnDropHandle::new(tokio::spawn(piece));
+            async move {
+                let bytes = task.await.map_err(std::io::Error::from);
+                bytes.map_err(|cause| Error::Generic { store: "files", source: cause.into() })?
+            }
+        });
+        pieces.buffered(PIECES_AT_ONCE).boxed()
     }
 }
 
@@ -139,18 +194,26 @@ impl ObjectStore for PinnedStore {
             let source = "the file is not part of this run".into();
             return Err(Error::PermissionDenied { path: location.to_string(), source });
         };
-        let bounded = matches!(options.range, Some(GetRange::Bounded(_)));
+        let watch = Watch { store: Arc::clone(&self.inner), pinned: pinned.clone() };
+        if self.far && !options.head {
+            let range = match &options.range {
+                None => 0..pinned.size,
+                Some(range) => range
+                    .as_range(pinned.size)
+                    .map_err(|cause| Error::Generic { store: "files", source: Box::new(cause) })?,
+            };
+            let payload = GetResultPayload::Stream(watch.far(&range));
+            let attributes = Attributes::default();
+            return Ok(GetResult { payload, meta: pinned.clone(), range, attributes });
+        }
         let GetResult { payload, meta, range, attributes } =
             self.inner.get_opts(location, options).await?;
         same(pinned, &meta)?;
-        let watch = Watch { store: Arc::clone(&self.inner), pinned: pinned.clone() };
         let payload = match payload {
             GetResultPayload::File(file, _) => {
                 GetResultPayload::Stream(watch.local(file, range.clone()))
             }
-            // A short range comes in one piece, of one version.
-            GetResultPayload::Stream(bytes) if bounded => GetResultPayload::Stream(bytes),
-            GetResultPayload::Stream(bytes) => GetResultPayload::Stream(watch.remote(bytes)),
+            bytes @ GetResultPayload::Stream(_) => bytes,
         };
         Ok(GetResult { payload, meta, range, attributes })
     }

@@ -67,7 +67,7 @@ impl FileSource {
         PinnedFiles {
             source: self.config.name.clone(),
             url: self.url.clone(),
-            store: Arc::new(PinnedStore::new(Arc::clone(&self.root.store), files)),
+            store: Arc::new(PinnedStore::new(Arc::clone(&self.root.store), files, self.root.far)),
             footers: Arc::clone(&self.footers),
             decimal_digits: self.config.decimal_digits,
             delimiter: self.config.delimiter.unwrap_or(Delimiter::COMMA),
@@ -148,6 +148,9 @@ impl PinnedFiles {
                 let text = format!("object {object}: it is made of more than {FILES_MAX} files");
                 Error::new(ErrorKind::TooLarge, text).with_internal(place)
             }
+            Missing::Folders(why) => {
+                Error::invalid(object, format!("object {object}: {why}")).with_internal(place)
+            }
             Missing::Unreadable(why) => {
                 let text = format!("object {object}: its files cannot be listed at the moment");
                 Error::unavailable(text).with_internal(format!("{place}: {why}"))
@@ -155,27 +158,41 @@ impl PinnedFiles {
         })
     }
 
-    async fn open(
-        &self,
-        object: &str,
-        table: &str,
-        tenant_column: Option<&str>,
-    ) -> Result<FileTable> {
+    async fn open(&self, object: &str, table: &str, catalog: Option<&Object>) -> Result<FileTable> {
+        let tenant_column = catalog.map(|object| object.tenant_column.as_str());
         let found = self.found(object, table)?;
-        let (schema, groups) = match found.format {
-            FileFormat::Parquet => self.parquet(object, &found.files, tenant_column).await?,
-            FileFormat::Csv => (self.csv(object, &found.files).await?, Vec::new()),
+        let mut groups = Vec::new();
+        let mut headers = Vec::new();
+        let schema = match found.format {
+            FileFormat::Parquet => {
+                let schema;
+                (schema, groups) = self.parquet(object, found, tenant_column).await?;
+                schema
+            }
+            FileFormat::Csv => self.csv(object, &found.files).await?,
+            FileFormat::Avro => {
+                let schema;
+                (schema, headers) = self.avro(object, &found.files).await?;
+                schema
+            }
             // What is in the rows is told by all of them, or by a catalog.
-            FileFormat::Ndjson => (Arc::new(Schema::empty()), Vec::new()),
+            FileFormat::Ndjson => Arc::new(Schema::empty()),
         };
+        found
+            .partitions
+            .apart(object, schema.fields().iter().map(|field| field.name().as_str()))?;
+        let folders = found.partitions.columns(catalog);
         Ok(FileTable {
             url: self.url.clone(),
             store: Arc::clone(&self.store) as Arc<dyn ObjectStore>,
             cache: Arc::clone(&self.footers),
             found: found.clone(),
-            schema,
+            schema: folders.after(&schema),
+            file_schema: schema,
+            folders,
             forms: Vec::new(),
             groups,
+            headers: Arc::new(headers),
             decimal_digits: self.decimal_digits,
             delimiter: self.delimiter,
         })
@@ -183,24 +200,28 @@ impl PinnedFiles {
 
     async fn discovered(&self, name: &str) -> Result<DiscoveredTable> {
         let table = self.open(name, name, None).await?;
-        let columns = match table.found.format {
+        let mut columns = match table.found.format {
             FileFormat::Csv => self.csv_columns(name, &table).await?,
             FileFormat::Ndjson => self.json_columns(name, &table.found.files).await?,
-            FileFormat::Parquet => {
+            FileFormat::Parquet | FileFormat::Avro => {
                 let column = |field: &Arc<Field>| DiscoveredColumn {
                     name: field.name().clone(),
                     column_type: field.data_type().to_string(),
                     field_type: FieldType::of(field.data_type()),
                     nullable: field.is_nullable(),
+                    label: None,
                 };
-                table.schema.fields().iter().map(column).collect()
+                table.file_schema.fields().iter().map(column).collect()
             }
         };
         if columns.is_empty() {
             let text = format!("object {name}: its files are empty: there are no columns in them");
             return Err(Error::invalid(name, text));
         }
-        Ok(DiscoveredTable { name: name.to_owned(), columns, rows: table.rows() })
+        let partitions = &table.found.partitions;
+        partitions.apart(name, columns.iter().map(|column| column.name.as_str()))?;
+        columns.extend(partitions.discovered());
+        Ok(DiscoveredTable::new(name, columns, table.rows()))
     }
 }
 
@@ -211,10 +232,10 @@ impl Pinned for PinnedFiles {
     }
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
-        let owner = Some(object.tenant_column.as_str());
-        let mut table = self.open(&object.name, &object.table.table, owner).await?;
+        let mut table = self.open(&object.name, &object.table.table, Some(object)).await?;
         if table.found.format == FileFormat::Ndjson {
-            (table.schema, table.forms) = self.json(object, &table.found.files).await?;
+            (table.file_schema, table.forms) = self.json(object, &table.found).await?;
+            table.schema = table.folders.after(&table.file_schema);
         }
         Ok(Arc::new(table))
     }

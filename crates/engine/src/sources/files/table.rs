@@ -12,16 +12,20 @@ use datafusion::datasource::physical_plan::{
     CsvSource, FileGroup, FileScanConfigBuilder, FileSource as ScanSource, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::avro::{Avro, Header};
 use super::config::{Delimiter, FileFormat};
 use super::lines::Form;
 use super::listing::Found;
-use super::ndjson::NdjsonExec;
+use super::ndjson::Ndjson;
 use super::parquet::{self, Group};
+use super::partitions::FolderColumns;
+use super::parts::{File, Origin, PartsExec, Reader};
 use crate::barrier::Admission;
 use crate::sources::{ScanAsk, Table};
 
@@ -32,10 +36,15 @@ pub(super) struct FileTable {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) cache: Arc<FileMetadataCache>,
     pub(super) found: Found,
+    /// The columns of the files, and then those of their folders.
     pub(super) schema: SchemaRef,
+    pub(super) file_schema: SchemaRef,
+    pub(super) folders: FolderColumns,
     /// What becomes of the values of each column, where they are of JSON.
     pub(super) forms: Vec<Form>,
     pub(super) groups: Vec<Group>,
+    /// How each file is read, where they are Avro.
+    pub(super) headers: Arc<Vec<Header>>,
     pub(super) decimal_digits: u8,
     pub(super) delimiter: Delimiter,
 }
@@ -43,7 +52,9 @@ pub(super) struct FileTable {
 impl FileTable {
     /// The reader of a format that comes with the query engine.
     fn reader(&self, ask: &ScanAsk) -> Option<Arc<dyn ScanSource>> {
-        let schema = Arc::clone(&self.schema);
+        let folders = self.folders.fields.clone();
+        let schema = TableSchema::builder(Arc::clone(&self.file_schema));
+        let schema = schema.with_table_partition_cols(folders).build();
         match self.found.format {
             FileFormat::Parquet => {
                 let factory = CachedParquetFileReaderFactory::new(
@@ -69,8 +80,47 @@ impl FileTable {
                 };
                 Some(Arc::new(CsvSource::new(schema).with_csv_options(options)))
             }
-            FileFormat::Ndjson => None,
+            FileFormat::Ndjson | FileFormat::Avro => None,
         }
+    }
+
+    /// The scan by a reader of our own.
+    fn own_scan(
+        &self,
+        ask: &ScanAsk,
+        kept: &[usize],
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let own = self.file_schema.fields().len();
+        let from_files: Vec<usize> = ask.columns.iter().copied().filter(|&at| at < own).collect();
+        let schema = Arc::new(self.file_schema.project(&from_files)?);
+        let batch_rows = ask.batch_rows;
+        let reader: Arc<dyn Reader> = match self.found.format {
+            FileFormat::Avro => {
+                Arc::new(Avro { headers: Arc::clone(&self.headers), schema, batch_rows })
+            }
+            _ => Arc::new(Ndjson {
+                schema,
+                forms: from_files.iter().map(|&at| self.forms[at]).collect(),
+                taken: self.found.partitions.names().into(),
+                batch_rows,
+            }),
+        };
+        let file = |&at: &usize| {
+            let folders = self.folders.of(at);
+            Arc::new(File { at, meta: self.found.files[at].clone(), folders })
+        };
+        let origin = |&at: &usize| match at.checked_sub(own) {
+            Some(folder) => Origin::Folder(folder),
+            None => Origin::File,
+        };
+        Ok(Arc::new(PartsExec::new(
+            Arc::clone(&self.store),
+            reader,
+            &kept.iter().map(file).collect::<Vec<_>>(),
+            Arc::new(self.schema.project(&ask.columns)?),
+            ask.columns.iter().map(origin).collect(),
+            ask.partitions,
+        )))
     }
 }
 
@@ -105,18 +155,14 @@ impl Table for FileTable {
     }
 
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let Some(reader) = self.reader(ask) else {
-            return Ok(Arc::new(NdjsonExec::new(
-                Arc::clone(&self.store),
-                &self.found.files,
-                Arc::new(self.schema.project(&ask.columns)?),
-                ask.columns.iter().map(|&at| self.forms[at]).collect(),
-                ask.partitions,
-                ask.batch_rows,
-            )));
+        let files = &self.found.files;
+        let kept = self.folders.kept(files.len(), ask.pruning.as_ref())?;
+        let Some(reader) = self.reader(ask) else { return self.own_scan(ask, &kept) };
+        let file = |&at: &usize| {
+            let file = PartitionedFile::from(files[at].clone());
+            file.with_partition_values(self.folders.of(at))
         };
-        let files = self.found.files.iter().filter(|file| file.size > 0);
-        let group: FileGroup = files.cloned().map(PartitionedFile::from).collect();
+        let group: FileGroup = kept.iter().filter(|&&at| files[at].size > 0).map(file).collect();
         let config = FileScanConfigBuilder::new(self.url.clone(), reader)
             .with_file_group(group)
             .with_projection_indices(Some(ask.columns.clone()))?

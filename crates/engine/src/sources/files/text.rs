@@ -14,11 +14,12 @@ use outhaul_exports::{Error, ErrorKind, Result};
 
 use super::guess::Guess;
 use super::lines::{Form, Lines, is_blank, values};
+use super::listing::Found;
 use super::parquet::named_once;
 use super::provider::PinnedFiles;
 use super::table::FileTable;
 use crate::error::source;
-use crate::sources::{DiscoveredColumn, ScanAsk, Table};
+use crate::sources::{DiscoveredColumn, ScanAsk, Table as _};
 
 /// Bytes at the beginning of a text file from which its headings or first keys are told.
 const SAMPLE_BYTES: u64 = 1024 * 1024;
@@ -67,13 +68,14 @@ impl PinnedFiles {
         object: &str,
         table: &FileTable,
     ) -> Result<Vec<DiscoveredColumn>> {
-        let names: Vec<_> = table.schema().fields().iter().map(|f| f.name().clone()).collect();
+        let names: Vec<_> = table.file_schema.fields().iter().map(|f| f.name().clone()).collect();
         let mut guesses = vec![Guess::default(); names.len()];
         let ask = ScanAsk {
             columns: (0..names.len()).collect(),
             pruning: None,
             partitions: 1,
             batch_rows: BATCH_ROWS,
+            since: None,
         };
         let read = async {
             let context = TaskContext::default();
@@ -99,6 +101,7 @@ impl PinnedFiles {
             column_type: guess.data_type(self.decimal_digits).to_string(),
             field_type: guess.field_type(),
             nullable: true,
+            label: None,
         }
     }
 
@@ -149,9 +152,9 @@ impl PinnedFiles {
     pub(super) async fn json(
         &self,
         object: &Object,
-        files: &[ObjectMeta],
+        found: &Found,
     ) -> Result<(SchemaRef, Vec<Form>)> {
-        let name = &object.name;
+        let (name, files) = (&object.name, &found.files);
         let mut sampled = Vec::new();
         let mut known = HashSet::new();
         let mut rows = 0;
@@ -170,6 +173,7 @@ impl PinnedFiles {
                 let _ = values(line, key);
             }
         }
+        found.partitions.apart(name, sampled.iter().map(String::as_str))?;
         let declared = object.fields.iter().map(|field| &field.column);
         // Rows without it are of no tenant; a table without it is a mistake, which is told.
         let owner = (rows == 0).then_some(&object.tenant_column);
@@ -178,7 +182,9 @@ impl PinnedFiles {
         let keys = object.relations.iter().flat_map(|r| r.columns.iter().map(|(here, _)| here));
         let mut seen = HashSet::new();
         let columns = declared.chain(marks).chain(keys).chain(&sampled);
-        let columns: Vec<&String> = columns.filter(|column| seen.insert(*column)).collect();
+        let folders = found.partitions.names();
+        let columns = columns.filter(|column| seen.insert(*column) && !folders.contains(column));
+        let columns: Vec<&String> = columns.collect();
         let form = |column: &&String| {
             let mut of = object.fields.iter().filter(|f| f.column == **column).peekable();
             let nested = of.peek().is_some() && of.all(|f| f.field_type == FieldType::Json);
