@@ -21,13 +21,14 @@ use object_store::ObjectStore;
 use outhaul_exports::catalog::raw::{RawField, RawObject};
 use outhaul_exports::catalog::{Catalog, FieldType, Object};
 use outhaul_exports::principal::{Tenant, TenantId, TenantScope};
+use outhaul_exports::session::Mark;
 use outhaul_exports::{Error, Result};
 
 use crate::DataFusionEngine;
 use crate::barrier::Admission;
 use crate::sources::{
-    self, Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, ScanAsk, Source,
-    SourceConfig, Table,
+    self, Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, ScanAsk, Since,
+    Source, SourceConfig, Table,
 };
 
 /// The column that every table gets; no file can have one of this name that a catalog could name.
@@ -102,8 +103,9 @@ fn unread(table: &str) -> DiscoveredTable {
         column_type: String::new(),
         field_type: FieldType::Text,
         nullable: true,
+        label: None,
     };
-    DiscoveredTable { name: table.to_owned(), columns: vec![column], rows: None }
+    DiscoveredTable::new(table, vec![column], None)
 }
 
 fn object(source: &str, table: &DiscoveredTable) -> RawObject {
@@ -144,6 +146,7 @@ fn object(source: &str, table: &DiscoveredTable) -> RawObject {
         deleted_column: None,
         entity_column: None,
         org_column: None,
+        tombstones: None,
         fields,
         relations: Vec::new(),
     }
@@ -234,6 +237,10 @@ impl Table for OwnedTable {
         self.inner.still_there().await
     }
 
+    fn since(&self, mark: &Mark) -> Result<Since> {
+        self.inner.since(mark)
+    }
+
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let owner = self.schema.fields().len() - 1;
         let is_own = |at: &&usize| **at != owner;
@@ -243,6 +250,7 @@ impl Table for OwnedTable {
             pruning,
             partitions: ask.partitions,
             batch_rows: ask.batch_rows,
+            since: ask.since.clone(),
         };
         let scan = self.inner.scan(&inner)?;
         if inner.columns.len() == ask.columns.len() {

@@ -25,31 +25,59 @@ fn below(source: SourceConfig, folder: &Path) -> SourceConfig {
             }
             SourceConfig::Files(config)
         }
+        SourceConfig::Postgres(mut config) => {
+            config.ca_file = config.ca_file.map(|path| folder.join(path));
+            SourceConfig::Postgres(config)
+        }
     }
 }
 
-/// A source of kind `files` at a path or address that stands on the command line.
+/// A source at a path or address that stands on the command line.
 ///
 /// # Errors
 /// When it cannot be one.
-pub fn files(name: &str, url: &str) -> anyhow::Result<SourceConfig> {
-    files_with(name, url, Map::new())
+pub fn at(name: &str, url: &str) -> anyhow::Result<SourceConfig> {
+    at_with(name, url, Map::new())
 }
 
 /// The same, with further keys of its kind.
 ///
 /// # Errors
 /// When it cannot be one, or a key is not known.
-pub fn files_with(
+pub fn at_with(
     name: &str,
     url: &str,
     mut more: Map<String, Value>,
 ) -> anyhow::Result<SourceConfig> {
-    for (key, value) in [("kind", "files"), ("name", name), ("url", url)] {
+    let kind = Kind::of(url);
+    for (key, value) in [("kind", kind.name), ("name", name), ("url", url)] {
         more.insert(key.to_owned(), value.into());
+    }
+    if let Some(variable) = kind.password
+        && let Ok(password) = std::env::var(variable)
+    {
+        more.entry("password").or_insert_with(|| password.into());
     }
     let config = serde_json::from_value(Value::Object(more))?;
     Ok(below(config, &std::env::current_dir()?))
+}
+
+/// What the beginning of an address tells.
+struct Kind {
+    name: &'static str,
+    /// The variable in which this kind's own programs look for a password.
+    password: Option<&'static str>,
+}
+
+impl Kind {
+    fn of(url: &str) -> Self {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => {
+                Self { name: "postgres", password: Some("PGPASSWORD") }
+            }
+            _ => Self { name: "files", password: None },
+        }
+    }
 }
 
 /// Warns of the tables that cannot be read: what, why, and what to do.

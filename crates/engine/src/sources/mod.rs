@@ -3,19 +3,24 @@
 //! A source knows names, schemas and bytes. It knows nothing of tenants: who may see which row is
 //! decided above it, in `guard` and `barrier`, for every source in the same way.
 
+mod database;
 pub mod files;
+pub mod postgres;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectStore;
 use outhaul_exports::catalog::{FieldType, Object};
+use outhaul_exports::manifest::SourceSnapshot;
+use outhaul_exports::session::Mark;
 use outhaul_exports::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,7 +37,7 @@ pub struct Kind {
 }
 
 /// Every kind of source.
-pub const ALL: &[Kind] = &[files::KIND];
+pub const ALL: &[Kind] = &[files::KIND, postgres::KIND];
 
 /// One `[[sources]]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +45,8 @@ pub const ALL: &[Kind] = &[files::KIND];
 pub enum SourceConfig {
     /// Files on a local disk or in an object store.
     Files(files::Config),
+    /// Tables of a PostgreSQL database.
+    Postgres(postgres::Config),
 }
 
 impl SourceConfig {
@@ -47,6 +54,7 @@ impl SourceConfig {
     pub fn name(&self) -> &str {
         match self {
             Self::Files(config) => &config.name,
+            Self::Postgres(config) => &config.name,
         }
     }
 }
@@ -78,6 +86,36 @@ pub struct DiscoveredTable {
     pub columns: Vec<DiscoveredColumn>,
     /// Its rows, where the source can tell without reading them.
     pub rows: Option<u64>,
+    /// What its owner says of it, in a sentence.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The columns that identify a row, where the source knows; else empty.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// What its rows refer to, where the source knows.
+    #[serde(default)]
+    pub references: Vec<DiscoveredReference>,
+}
+
+impl DiscoveredTable {
+    /// A table of which a source knows nothing but columns and rows.
+    pub fn new(name: &str, columns: Vec<DiscoveredColumn>, rows: Option<u64>) -> Self {
+        let name = name.to_owned();
+        Self { name, columns, rows, label: None, key: Vec::new(), references: Vec::new() }
+    }
+}
+
+/// A foreign key of a discovered table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredReference {
+    /// What the source calls it.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The table that it refers to, as [`DiscoveredTable::name`] would say it.
+    pub table: String,
+    /// The columns there, in the same order.
+    pub target: Vec<String>,
 }
 
 /// A column of a discovered table.
@@ -91,6 +129,9 @@ pub struct DiscoveredColumn {
     pub field_type: FieldType,
     /// Whether values may be missing.
     pub nullable: bool,
+    /// What its owner says of it, in a sentence.
+    #[serde(default)]
+    pub label: Option<String>,
 }
 
 /// Lists the tables of a source and their columns, without those that cannot be read: see
@@ -122,6 +163,7 @@ pub(crate) fn open(
 ) -> Result<Arc<dyn Source>> {
     match config {
         SourceConfig::Files(config) => Ok(Arc::new(files::FileSource::open(config, store)?)),
+        SourceConfig::Postgres(config) => Ok(Arc::new(postgres::PostgresSource::open(config)?)),
     }
 }
 
@@ -146,6 +188,17 @@ pub(crate) trait Pinned: fmt::Debug + Send + Sync {
 
     /// The table of an object.
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>>;
+
+    /// What the source calls the moment, where it has a name for it.
+    fn snapshot(&self) -> Option<SourceSnapshot> {
+        None
+    }
+
+    /// The moment as the source reads it back in [`Table::since`]: the opaque part of a mark. A source
+    /// that goes by time alone needs none.
+    async fn mark(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::Value::Null)
+    }
 }
 
 /// One table at one moment.
@@ -169,6 +222,16 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
     /// because readers of files make texts of what a store told them.
     async fn still_there(&self) -> datafusion::error::Result<()>;
 
+    /// How to read what changed since a mark that this source made.
+    ///
+    /// # Errors
+    /// `Unsupported` where the source cannot tell; the text says why, and what to do.
+    fn since(&self, _mark: &Mark) -> Result<Since> {
+        let text = "the source of the rows cannot tell which of them changed since the last time: \
+                    export them without a session";
+        Err(Error::unsupported(text))
+    }
+
     /// Reads columns.
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>>;
 }
@@ -185,6 +248,19 @@ pub(crate) struct ScanAsk {
     pub(crate) partitions: usize,
     /// Rows of a batch.
     pub(crate) batch_rows: usize,
+    /// Only rows that changed since, and maybe others: set where the table answered [`Since::Scan`].
+    pub(crate) since: Option<Arc<Mark>>,
+}
+
+/// How what changed since a mark is read. Each committed change comes at least once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// By the object's `updated`: rows of that time or later, and those without a time.
+    At(DateTime<Utc>),
+    /// By the scan itself, which is given the mark in [`ScanAsk::since`].
+    Scan,
+    /// The mark is of another database, or too old: all rows come.
+    All,
 }
 
 /// A source that an object names and nobody configured.

@@ -101,7 +101,7 @@ async fn init(
     output: Option<&Path>,
     force: bool,
 ) -> anyhow::Result<()> {
-    let config = sources::files(name, source)?;
+    let config = sources::at(name, source)?;
     let unread = || format!("cannot read {source}");
     let Discovered { tables, left_out } = survey(&config).await.with_context(unread)?;
     let holds_some = !left_out.is_empty();

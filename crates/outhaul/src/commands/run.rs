@@ -183,7 +183,7 @@ fn source(options: &Options) -> anyhow::Result<SourceConfig> {
             }
         }
     }
-    sources::files_with(SOURCE, &options.source, more)
+    sources::at_with(SOURCE, &options.source, more)
         .map_err(|error| Exit::new(Code::Usage, format!("--source-option: {error}")).into())
 }
 
