@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
+use outhaul_exports::ErrorKind;
 
 use super::App;
 use super::auth::{AUDIENCE, Caller};
@@ -56,7 +57,11 @@ pub async fn acknowledge(
     let (_, body) = json_body(&headers, body).await?;
     let export = AcknowledgeRequest::read(body)?;
     let done = app.exports.acknowledge(&caller.who, AUDIENCE, name, export).await;
-    let (_, session) = done.map_err(|error| Problem::from(error).at("/export"))?;
+    let (_, session) = done.map_err(|error| {
+        let of_export = matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
+        let problem = Problem::from(error);
+        if of_export { problem.at("/export") } else { problem }
+    })?;
     Ok(Json(SessionView::of(&session)))
 }
 

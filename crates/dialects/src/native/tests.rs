@@ -6,6 +6,7 @@ mod idempotency;
 mod links;
 mod matrix;
 mod notices;
+mod sessions;
 mod wire;
 
 use axum::Router;
@@ -111,7 +112,11 @@ impl Server {
 
     /// Creates an export of acme's and lets the clock move on, so that ids sort as they were made.
     pub async fn create(&self, key: &str) -> String {
-        let body = r#"{"queries": [{"object": "Invoice", "fields": ["Id"]}], "format": "csv"}"#;
+        self.create_as(key, PLAIN).await
+    }
+
+    /// The same, with a body of its own.
+    pub async fn create_as(&self, key: &str, body: &str) -> String {
         let export = self.json("POST", "/api/v1/exports", key, body, 202).await;
         self.world.clock.advance(TimeDelta::seconds(1));
         export["id"].as_str().expect("it has an id").to_owned()
@@ -119,7 +124,12 @@ impl Server {
 
     /// Creates an export and ends it with one csv file; answers its id and the file's.
     pub async fn publish(&self, key: &str, bytes: &[u8]) -> (String, String) {
-        let id = self.create(key).await;
+        self.publish_as(key, PLAIN, bytes).await
+    }
+
+    /// The same, with a body of its own.
+    pub async fn publish_as(&self, key: &str, body: &str, bytes: &[u8]) -> (String, String) {
+        let id = self.create_as(key, body).await;
         let running = self.world.start_next().await.expect("it is due");
         assert_eq!(running.id.to_string(), id);
         let done: Export =
@@ -128,6 +138,9 @@ impl Server {
         (id, manifest.artifacts[0].id.to_string())
     }
 }
+
+/// An export as good as any.
+const PLAIN: &str = r#"{"queries": [{"object": "Invoice", "fields": ["Id"]}], "format": "csv"}"#;
 
 async fn add_key(world: &World, audience: &str, tenant: &str, role: Role, key: &str) {
     world.add_credential(audience, tenant, role, CredentialKind::ApiKey, "", key).await;

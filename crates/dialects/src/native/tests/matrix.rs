@@ -21,6 +21,10 @@ fn operations() -> Vec<Operation> {
     operations
 }
 
+/// Each tenant has a session.
+const IN_SESSION: &str = r#"{"queries": [{"object": "Invoice", "fields": ["Id"]}],
+    "format": "csv", "session": "nightly"}"#;
+
 /// Ids for a path: export, file, link.
 type Ids = [String; 3];
 
@@ -30,7 +34,7 @@ async fn populated() -> (Server, Ids, Ids, Ids) {
     let server = Server::new().await;
     let mut all = Vec::new();
     for key in ["acme-exporter", "globex-exporter", "acme-exporter"] {
-        let (export, file) = server.publish(key, b"Id\n1\n").await;
+        let (export, file) = server.publish_as(key, IN_SESSION, b"Id\n1\n").await;
         let path = format!("/api/v1/exports/{export}/files/{file}/links");
         let link = server.json("POST", &path, key, "", 201).await;
         all.push([export, file, link["id"].as_str().expect("it has an id").to_owned()]);
@@ -48,6 +52,7 @@ fn filled(path: &str, ids: &Ids) -> String {
         .replace("{file}", &ids[1])
         .replace("{link}", &ids[2])
         .replace("{object}", "Invoice")
+        .replace("{session}", "nightly")
         .replace("{token}", &"f".repeat(64))
 }
 
@@ -143,13 +148,20 @@ async fn roles_decide_what_may_be_done_to_ones_own() {
         ("POST", "/api/v1/exports/{export}/cancel"),
         ("POST", "/api/v1/exports/{export}/retry"),
         ("DELETE", "/api/v1/exports/{export}/files/{file}/links/{link}"),
+        ("POST", "/api/v1/sessions/{session}/acknowledge"),
+        ("DELETE", "/api/v1/sessions/{session}"),
     ];
     for operation in operations() {
         let write = writes.contains(&(operation.method.as_str(), operation.path.as_str()));
         for key in ["acme-admin", "acme-exporter", "acme-reader"] {
             let (server, own, ..) = populated().await;
             let body = r#"{"queries": [{"object": "Invoice"}], "format": "csv"}"#;
-            let body = if operation.path == "/api/v1/exports" { body } else { "" };
+            let acknowledge = format!("{{\"export\": \"{}\"}}", own[0]);
+            let body = match operation.path.as_str() {
+                "/api/v1/exports" => body,
+                "/api/v1/sessions/{session}/acknowledge" => &acknowledge,
+                _ => "",
+            };
             let path = filled(&operation.path, &own);
             let status = server.send(&operation.method, &path, key, body).await.status().as_u16();
             let name = format!("{} {} {key}: {status}", operation.method, operation.path);
