@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         let mut drafts: Vec<_> =
-            crate::demo::data::objects().into_iter().map(Draft::sure).collect();
+            crate::demo::data::objects(true).into_iter().map(Draft::sure).collect();
         drafts[0].object.label = Some("A \"label\",\nof two lines".into());
         drafts[0].object.relations[0].cardinality = Cardinality::ToMany;
         drafts[0].object.relations[0].columns =

@@ -3,22 +3,28 @@
 //! ```text
 //! demo.json       where the server is and how to be let in; written last, for its owner alone
 //! outhaul.toml    the configuration      catalog.toml    what may be exported
-//! data/           the tables             data.json       how large they are
-//! demo.lock       held while it runs
+//! data/           the tables, or in a database (postgres/: one of the demo's own)
+//! data.json       how large they are     demo.lock       held while it runs
 //! secrets.json    the credentials        outhaul.db, artifacts/, spill/, mail/
 //! ```
 
-use std::fmt::Write as _;
+mod configuration;
+mod invitation;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use outhaul_exports::id;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::data::{self, Owner, SOURCE, World};
+use super::data;
+use super::database::{self, Database, SCHEMA};
 use super::secrets::Secrets;
+use super::source::{Source, Wanted};
 use crate::catalog_file::{Draft, render};
 use crate::output::errln;
 use crate::progress;
@@ -28,6 +34,28 @@ const DATA_VERSION: u32 = 2;
 
 /// Rows of a new data set, when nobody says how many.
 pub const ROWS: u64 = 100_000;
+
+/// The file with the password of the database.
+const PASSWORD: &str = "database.password";
+
+/// What `data.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    version: u32,
+    /// `None` while they are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(default, skip_serializing_if = "Source::is_files")]
+    source: Source,
+}
+
+/// What there is after [`Folder::make`].
+pub struct Made {
+    /// Invoice items.
+    pub rows: u64,
+    /// Where the rows are.
+    pub source: Source,
+}
 
 /// The folder, taken for this process.
 pub struct Taken {
@@ -76,24 +104,56 @@ impl Folder {
     }
 
     /// Makes what is not there yet. A data set that is there is used when it has so many rows, or
-    /// any number when none is wanted. Answers its rows.
+    /// any number when none is wanted. A database is talked to by the runtime that this thread is of.
     ///
     /// # Errors
-    /// When something cannot be written.
-    pub fn make(&self, rows: Option<u64>) -> anyhow::Result<u64> {
+    /// When something cannot be written, the folder has its rows in another source than the one that
+    /// is wanted, or the database cannot be had.
+    pub fn make(&self, rows: Option<u64>, wanted: &Wanted) -> anyhow::Result<Made> {
         // What a former start said is not true until this one is ready.
         remove(&self.0.join("demo.json"))?;
-        let (rows, made) = self.make_data(rows)?;
+        let found = self.stamp();
+        let source = Source::choose(found.clone().map(|found| found.source), wanted, &self.0)?;
+        let rows = rows.or(found.as_ref().and_then(|found| found.rows)).unwrap_or(ROWS);
+        let stamp = Stamp { version: DATA_VERSION, rows: Some(rows), source };
+        let made = match &stamp.source {
+            Source::Files => self.make_files(&stamp, found.as_ref())?,
+            Source::Postgres(database) => {
+                self.make_tables(&stamp, database, wanted.url.as_deref())?
+            }
+        };
         let catalog = self.0.join("catalog.toml");
         if made || !catalog.exists() {
-            let drafts: Vec<_> = data::objects().into_iter().map(Draft::sure).collect();
+            let objects = data::objects(stamp.source.is_files());
+            let drafts: Vec<_> = objects.into_iter().map(Draft::sure).collect();
             write_whole(&catalog, &render(&drafts), 0o644)?;
         }
         if !self.config().exists() {
-            write_whole(&self.config(), &configuration(), 0o644)?;
+            write_whole(&self.config(), &self.configuration(&stamp.source)?, 0o644)?;
         }
         self.make_secrets()?;
-        Ok(rows)
+        Ok(Made { rows, source: stamp.source })
+    }
+
+    /// What is there, as far as the file that says so can be read.
+    fn stamp(&self) -> Option<Stamp> {
+        let text = fs::read_to_string(self.0.join("data.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    fn write_stamp(&self, stamp: &Stamp) -> anyhow::Result<()> {
+        write_whole(&self.0.join("data.json"), &serde_json::to_string(stamp)?, 0o644)
+    }
+
+    /// Stops the private database, if there is one. Answers whether it ran.
+    ///
+    /// # Errors
+    /// When the folder's rows are elsewhere, or it does not stop.
+    pub fn stop_database(&self) -> anyhow::Result<bool> {
+        match self.stamp().map(|stamp| stamp.source) {
+            Some(Source::Postgres(database)) => database.stop(),
+            _ => bail!("the demo in {} has no database of its own", self.0.display()),
+        }
     }
 
     /// Writes the credentials that are not there yet; those that are there stay as they are.
@@ -108,16 +168,12 @@ impl Folder {
         Ok(())
     }
 
-    /// How many rows there are, and whether they had to be made.
-    fn make_data(&self, rows: Option<u64>) -> anyhow::Result<(u64, bool)> {
-        let (stamp, folder) = (self.0.join("data.json"), self.0.join("data"));
-        let found = fs::read_to_string(&stamp).ok();
-        let found = found.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        let there = found.as_ref().and_then(|found| found["rows"].as_u64());
-        let rows = rows.or(there).unwrap_or(ROWS);
-        let wanted = json!({ "version": DATA_VERSION, "rows": rows });
-        if found.as_ref() == Some(&wanted) && folder.is_dir() {
-            return Ok((rows, false));
+    /// The rows in files. Answers whether they had to be made.
+    fn make_files(&self, wanted: &Stamp, found: Option<&Stamp>) -> anyhow::Result<bool> {
+        let folder = self.0.join("data");
+        let rows = wanted.rows.unwrap_or(ROWS);
+        if found == Some(wanted) && folder.is_dir() {
+            return Ok(false);
         }
         if folder.exists() && found.is_none() && fs::read_dir(&folder)?.next().is_some() {
             bail!(
@@ -126,7 +182,7 @@ impl Folder {
             );
         }
         errln!("making the data: {rows} invoice items in {}", folder.display());
-        remove(&stamp)?;
+        remove(&self.0.join("data.json"))?;
         let making = self.0.join("data.part");
         for old in [&folder, &making] {
             if old.exists() {
@@ -143,8 +199,64 @@ impl Folder {
         bar.finish_and_clear();
         fs::rename(&making, &folder)
             .with_context(|| format!("cannot write {}", folder.display()))?;
-        write_whole(&stamp, &wanted.to_string(), 0o644)?;
-        Ok((rows, true))
+        self.write_stamp(wanted)?;
+        Ok(true)
+    }
+
+    /// The rows in a database, which is started where it is ours. Answers whether they had to be made.
+    fn make_tables(
+        &self,
+        wanted: &Stamp,
+        database: &Database,
+        address: Option<&str>,
+    ) -> anyhow::Result<bool> {
+        // A private server is found by it, too, should this start not come to its end.
+        self.write_stamp(&Stamp { rows: None, ..wanted.clone() })?;
+        let password = self.password(database, address)?;
+        if database.start(password.as_deref())? {
+            errln!("started the demo's own database; it stays until `outhaul demo --stop`");
+        }
+        let (url, password) = (database.url()?, password.as_deref());
+        let rows = wanted.rows.unwrap_or(ROWS);
+        let version = json!({ "version": DATA_VERSION, "rows": rows }).to_string();
+        let runtime = tokio::runtime::Handle::current();
+        let there = runtime.block_on(database::loaded(&url, password))?;
+        let make = there.as_ref() != Some(&version);
+        if make {
+            errln!("making the data: {rows} invoice items in schema {SCHEMA} at {url}");
+            let bar = progress::rows(Some(0));
+            let tell = |done, total| {
+                bar.set_length(total);
+                bar.set_position(done);
+            };
+            runtime.block_on(database::load(&url, password, rows, &version, &tell))?;
+            bar.finish_and_clear();
+        }
+        self.write_stamp(wanted)?;
+        Ok(make)
+    }
+
+    /// The password of the database: the one that the address has, the one of an earlier start, or,
+    /// for a private database, a new one. It is kept in a file of its own.
+    fn password(
+        &self,
+        database: &Database,
+        address: Option<&str>,
+    ) -> anyhow::Result<Option<String>> {
+        let file = self.0.join(PASSWORD);
+        let given = address.map(database::parsed).transpose()?.and_then(|(_, password)| password);
+        let new = match (given, database) {
+            (Some(given), _) => given,
+            (None, _) if file.exists() => {
+                let text = fs::read_to_string(&file);
+                let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+                return Ok(Some(text.trim_end().to_owned()));
+            }
+            (None, Database::Private(_)) => id::secret(20),
+            (None, Database::Named(_)) => return Ok(None),
+        };
+        write_whole(&file, &new, 0o600)?;
+        Ok(Some(new))
     }
 
     /// The credentials.
@@ -164,127 +276,29 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn announce(&self, base_url: &str, rows: u64, secrets: &Secrets) -> anyhow::Result<()> {
+    pub fn announce(&self, base_url: &str, made: &Made, secrets: &Secrets) -> anyhow::Result<()> {
+        let source = match &made.source {
+            Source::Files => json!({ "kind": "files", "folder": self.0.join("data") }),
+            Source::Postgres(database) => {
+                let file = self.0.join(PASSWORD);
+                json!({
+                    "kind": "postgres",
+                    "url": database.url()?,
+                    "schema": SCHEMA,
+                    "password_file": file.exists().then_some(file),
+                })
+            }
+        };
         let text = serde_json::to_string_pretty(&json!({
             "base_url": base_url,
             "pid": std::process::id(),
-            "rows": rows,
+            "rows": made.rows,
             "config": self.config(),
-            "source": self.0.join("data"),
+            "source": source,
             "tenants": secrets.tenants,
         }))?;
         write_whole(&self.0.join("demo.json"), &text, 0o600)
     }
-
-    /// What a person is told when the server is ready.
-    pub fn invitation(&self, base_url: &str, rows: u64, secrets: &Secrets) -> String {
-        let acme = &secrets.tenants[Owner::Acme.id()];
-        let (key, vendor) = (&acme.native.api_key, &acme.zuora);
-        let world = World::of(rows);
-        let items = world.rows_of(Owner::Acme);
-        let events = world.own_rows(data::Kind::Event, Owner::Acme);
-        let (folder, demo) = (self.0.display(), self.0.join("demo.json"));
-        let demo = demo.display();
-        let program = std::env::current_exe();
-        let program = program.map_or("outhaul".to_owned(), |path| path.display().to_string());
-        let mut text = String::new();
-        // Writing to a text cannot fail.
-        let _ = write!(
-            text,
-            r#"
-Outhaul is ready at {base_url}
-  data, configuration, store and files are in {folder}
-  credentials of both tenants, acme and globex, are in {demo}
-  acme has about {items} invoice items of {rows}, and {events} events of its users
-
-Export acme's accounts through our own API:
-
-  curl -sS {base_url}/api/v1/exports -H 'Authorization: Bearer {key}' \
-    -H 'Content-Type: application/json' \
-    -d '{{"queries":[{{"object":"Account","fields":["Id","Name","Balance","BillToContact.City"]}}],"format":"csv"}}'
-  curl -sS {base_url}/api/v1/exports -H 'Authorization: Bearer {key}'
-
-The same with this program, with a progress bar, saved and checked:
-
-  {program} exports create --demo {demo} --object InvoiceItem --pack gzip --output items.csv.gz
-
-As a client of Zuora's Object Export would:
-
-  TOKEN=$(curl -sS {base_url}/oauth/token -d grant_type=client_credentials \
-    -d client_id={id} -d client_secret={secret} | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-  curl -sS {base_url}/v1/object/export -H "Authorization: Bearer $TOKEN" \
-    -H 'Content-Type: application/json' \
-    -d '{{"Format":"csv","Query":"select AccountNumber, Name, Balance from Account where Balance > 0"}}'
-  curl -sS {base_url}/v1/object/export/ID -H "Authorization: Bearer $TOKEN"
-  curl -sS {base_url}/v1/files/FILEID -H "Authorization: Bearer $TOKEN" -o accounts.csv
-
-Ctrl-C stops it.
-
-"#,
-            id = vendor.client_id,
-            secret = vendor.client_secret,
-        );
-        text
-    }
-}
-
-/// The demo's configuration.
-fn configuration() -> String {
-    let tenants = Owner::ALL.map(|owner| {
-        let zone = match owner {
-            Owner::Acme => "UTC",
-            Owner::Globex => "Europe/Berlin",
-        };
-        format!(
-            "\n[[tenants]]\nid = \"{}\"\nlabel = \"{}\"\nzone = \"{zone}\"\n",
-            owner.id(),
-            owner.name()
-        )
-    });
-    let environments = Owner::ALL.map(|owner| {
-        let (id, token) = (owner.id(), owner.app_token());
-        format!("\n[dialects.userpilot.environments.{id}]\napp_token = \"{token}\"\n")
-    });
-    format!(
-        r#"# The demo's configuration. Every key is explained in docs/configuration.md;
-# `outhaul config show` prints all of them.
-
-[server]
-listen = "127.0.0.1:8080"
-
-[store]
-url = "sqlite:outhaul.db"
-
-[artifacts]
-url = "artifacts"
-
-[worker]
-slots = 2
-spill_dir = "spill"
-
-[mail]
-transport = "file"
-from = "Outhaul <exports@localhost>"
-folder = "mail"
-
-[log]
-level = "info"
-
-[[sources]]
-kind = "files"
-name = "{SOURCE}"
-url = "data"
-
-[catalog]
-file = "catalog.toml"
-
-[dialects.zuora_export.rates]
-base = "USD"
-table = {{ EUR = "0.92", GBP = "0.79" }}
-{}{}"#,
-        environments.concat(),
-        tenants.concat()
-    )
 }
 
 /// Writes a file that appears whole or not at all.
@@ -318,15 +332,24 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use chrono::DateTime;
+    use serde_json::Value;
 
     use super::*;
     use crate::config::check::load_checked;
+
+    fn make(folder: &Folder, rows: Option<u64>) -> u64 {
+        folder.make(rows, &Wanted::default()).expect("it is made").rows
+    }
+
+    fn files(rows: u64) -> Made {
+        Made { rows, source: Source::Files }
+    }
 
     #[test]
     fn a_second_start_keeps_what_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Folder::open(&folder.path().join("new")).expect("it is made");
-        assert_eq!(folder.make(Some(500)).expect("it is made"), 500);
+        assert_eq!(make(&folder, Some(500)), 500);
         let (loaded, checked) =
             load_checked(&folder.config(), DateTime::UNIX_EPOCH).expect("it is sound");
         assert_eq!(checked.catalog.objects().count(), 19);
@@ -335,7 +358,7 @@ mod tests {
         let first = folder.secrets().expect("they are there");
         let made = || fs::metadata(folder.0.join("data")).expect("it is there").ino();
         let before = made();
-        assert_eq!(folder.make(None).expect("nothing is to be done"), 500);
+        assert_eq!(make(&folder, None), 500);
         assert_eq!(made(), before, "what is there is used");
         let taken = folder.take().expect("it is free");
         assert!(folder.take().is_err_and(|error| error.to_string().contains("runs in")));
@@ -346,7 +369,7 @@ mod tests {
         let key = &first.tenants["acme"].zuora;
         assert_eq!(key.client_id.len(), 36);
         assert!(key.client_secret.len() <= 42);
-        folder.announce("http://x", 500, &first).expect("it is written");
+        folder.announce("http://x", &files(500), &first).expect("it is written");
         let mode = fs::metadata(folder.0.join("demo.json")).expect("it is there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
     }
@@ -362,7 +385,7 @@ mod tests {
             own.remove("userpilot").expect("a new one has it");
         }
         fs::write(&path, older.to_string()).expect("it is written");
-        folder.make(Some(50)).expect("it is made");
+        make(&folder, Some(50));
         let first = fs::read_to_string(&path).expect("it is there");
         let mut now: Value = serde_json::from_str(&first).expect("it is JSON");
         for tenant in ["acme", "globex"] {
@@ -371,7 +394,7 @@ mod tests {
             assert!(added["app_token"].as_str().is_some_and(|token| token.len() >= 20), "{added}");
         }
         assert_eq!(now, older, "nothing else changed");
-        folder.make(None).expect("nothing is to be done");
+        make(&folder, None);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), first);
     }
 
@@ -380,8 +403,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("data")).expect("it is made");
         fs::write(folder.path().join("data/precious.txt"), "x").expect("it is written");
-        let made = Folder::open(folder.path()).expect("it is there").make(Some(10));
-        assert!(made.expect_err("it is refused").to_string().contains("did not make"));
+        let made =
+            Folder::open(folder.path()).expect("it is there").make(Some(10), &Wanted::default());
+        assert!(made.err().expect("it is refused").to_string().contains("did not make"));
         assert!(folder.path().join("data/precious.txt").exists());
     }
 }

@@ -5,8 +5,11 @@
 //! always. `demo.json` is written last, when the server answers.
 
 pub mod data;
+mod database;
 mod folder;
 mod secrets;
+mod source;
 
 pub use folder::Folder;
 pub use secrets::register;
+pub use source::{Kind, Wanted};

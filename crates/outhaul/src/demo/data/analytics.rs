@@ -83,12 +83,9 @@ pub fn segment_member() -> Table {
         text("segment_id", |r, out| write_segment_id(r, r.segment(), out)).required(),
         text("user_id", |r, out| user_id(&r.user(), out)).required(),
     ];
-    Table::plain(Kind::SegmentMember, "SegmentMember", &["segment_id", "user_id"], columns).over(
-        "user_id",
-        "User",
-        "User",
-        Cardinality::ToOne,
-    )
+    Table::plain(Kind::SegmentMember, "SegmentMember", &["segment_id", "user_id"], columns)
+        .over("user_id", "User", "User", Cardinality::ToOne)
+        .sound()
 }
 
 fn segment_id(row: &Row, out: &mut String) -> bool {

@@ -20,7 +20,7 @@ mod words;
 mod world;
 mod write;
 
-pub use table::{SOURCE, Table};
+pub use table::{SOURCE, Table, quoted, quoted_text};
 pub use world::{Kind, Owner, World};
 pub use write::write_all;
 
@@ -51,7 +51,7 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-/// The catalog over them.
-pub fn objects() -> Vec<RawObject> {
-    tables().iter().map(Table::object).collect()
+/// The catalog over them, where the rows are in files or else in a database.
+pub fn objects(in_files: bool) -> Vec<RawObject> {
+    tables().iter().map(|table| table.object(in_files)).collect()
 }

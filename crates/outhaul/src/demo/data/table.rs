@@ -1,5 +1,7 @@
 //! What a table of the demo is: its columns, each with the function that makes its values. The
-//! Parquet schema, the rows and the catalog all come from this one description.
+//! Parquet schema, the SQL, the rows and the catalog all come from this one description.
+
+mod sql;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use outhaul_exports::catalog::raw::{RawField, RawObject, RawRelation};
 use outhaul_exports::catalog::{Cardinality, FieldType};
 
 use super::world::{Kind, Row, World};
+
+pub use sql::{quoted, text as quoted_text};
 
 /// Name of the demo's only source.
 pub const SOURCE: &str = "billing";
@@ -52,6 +56,8 @@ struct Relation {
     column: String,
     target_column: &'static str,
     cardinality: Cardinality,
+    /// Whether every value is in the target: a database may hold the rows to it.
+    sound: bool,
 }
 
 /// A column.
@@ -253,7 +259,14 @@ impl Table {
         let column = format!("{name}Id");
         self.columns.push(id(&column, make).hidden());
         let (target_column, cardinality) = ("Id", Cardinality::ToOne);
-        self.relations.push(Relation { name, target, column, target_column, cardinality });
+        self.relations.push(Relation {
+            name,
+            target,
+            column,
+            target_column,
+            cardinality,
+            sound: true,
+        });
         self
     }
 
@@ -266,7 +279,16 @@ impl Table {
         cardinality: Cardinality,
     ) -> Self {
         let (column, target_column) = (column.to_owned(), column);
-        self.relations.push(Relation { name, target, column, target_column, cardinality });
+        let sound = false;
+        self.relations.push(Relation { name, target, column, target_column, cardinality, sound });
+        self
+    }
+
+    /// Every value of the last relation is in its target.
+    pub fn sound(mut self) -> Self {
+        if let Some(relation) = self.relations.last_mut() {
+            relation.sound = true;
+        }
         self
     }
 
@@ -299,8 +321,9 @@ impl Table {
         RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)
     }
 
-    /// What the catalog says of it.
-    pub fn object(&self) -> RawObject {
+    /// What the catalog says of it, where its rows are in files or else in a database.
+    pub fn object(&self, in_files: bool) -> RawObject {
+        let file = in_files && !self.in_parts;
         let has_currency = self.columns.iter().any(|column| column.name == "Currency");
         let fields = self.columns.iter().filter(|column| column.offered).map(|column| RawField {
             name: column.name.clone(),
@@ -326,7 +349,7 @@ impl Table {
             plural: None,
             label: None,
             source: SOURCE.to_owned(),
-            table: Some(if self.in_parts { self.name.to_owned() } else { self.file_name() }),
+            table: Some(if file { self.file_name() } else { self.name.to_owned() }),
             key: self.key.iter().map(|name| (*name).to_owned()).collect(),
             tenant_column: TENANT_COLUMN.to_owned(),
             created: self.created.map(str::to_owned),
@@ -343,17 +366,19 @@ impl Table {
     /// Its files, below the source's folder, and the rows of each. Their names stand in the order
     /// of the rows.
     pub fn files(&self, world: &World) -> Vec<(String, Range<u64>)> {
-        let rows = world.rows(self.kind);
         if !self.in_parts {
-            return vec![(self.file_name(), 0..rows)];
+            return vec![(self.file_name(), 0..world.rows(self.kind))];
         }
+        let part = |(at, rows)| (format!("{}/part-{at:03}.parquet", self.name), rows);
+        self.parts(world).into_iter().enumerate().map(part).collect()
+    }
+
+    /// Its rows in parts of a size that is made at one go.
+    pub fn parts(&self, world: &World) -> Vec<Range<u64>> {
+        let rows = world.rows(self.kind);
         let parts = rows.div_ceil(PART_ROWS).max(1);
         let each = rows.div_ceil(parts);
-        let part = |at: u64| {
-            let rows = at * each..((at + 1) * each).min(rows);
-            (format!("{}/part-{at:03}.parquet", self.name), rows)
-        };
-        (0..parts).map(part).collect()
+        (0..parts).map(|at| at * each..((at + 1) * each).min(rows)).collect()
     }
 
     fn file_name(&self) -> String {

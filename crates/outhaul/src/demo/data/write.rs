@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_catalog_is_sound_and_offers_what_clients_need() {
-        let catalog = Catalog::check(objects()).expect("a good catalog");
+        let catalog = Catalog::check(objects(true)).expect("a good catalog");
         assert_eq!(catalog.objects().count(), 19);
         for object in catalog.objects() {
             assert!(object.field("tenant").is_none() && object.field("Deleted").is_none());

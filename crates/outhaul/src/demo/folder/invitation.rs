@@ -1,0 +1,89 @@
+//! What a person is told when the demo is ready.
+
+use std::fmt::Write as _;
+
+use super::super::data::{Kind, Owner, World};
+use super::super::database::{Database, SCHEMA};
+use super::super::secrets::Secrets;
+use super::super::source::Source;
+use super::{Folder, Made, PASSWORD};
+
+impl Folder {
+    /// What a person is told when the server is ready.
+    pub fn invitation(&self, base_url: &str, made: &Made, secrets: &Secrets) -> String {
+        let rows = made.rows;
+        let (place, end) = self.place(&made.source);
+        let acme = &secrets.tenants[Owner::Acme.id()];
+        let (key, vendor) = (&acme.native.api_key, &acme.zuora);
+        let world = World::of(rows);
+        let items = world.rows_of(Owner::Acme);
+        let events = world.own_rows(Kind::Event, Owner::Acme);
+        let demo = self.0.join("demo.json");
+        let demo = demo.display();
+        let program = std::env::current_exe();
+        let program = program.map_or("outhaul".to_owned(), |path| path.display().to_string());
+        let mut text = String::new();
+        // Writing to a text cannot fail.
+        let _ = write!(
+            text,
+            r#"
+Outhaul is ready at {base_url}
+  {place}
+  credentials of both tenants, acme and globex, are in {demo}
+  acme has about {items} invoice items of {rows}, and {events} events of its users
+
+Export acme's accounts through our own API:
+
+  curl -sS {base_url}/api/v1/exports -H 'Authorization: Bearer {key}' \
+    -H 'Content-Type: application/json' \
+    -d '{{"queries":[{{"object":"Account","fields":["Id","Name","Balance","BillToContact.City"]}}],"format":"csv"}}'
+  curl -sS {base_url}/api/v1/exports -H 'Authorization: Bearer {key}'
+
+The same with this program, with a progress bar, saved and checked:
+
+  {program} exports create --demo {demo} --object InvoiceItem --pack gzip --output items.csv.gz
+
+As a client of Zuora's Object Export would:
+
+  TOKEN=$(curl -sS {base_url}/oauth/token -d grant_type=client_credentials \
+    -d client_id={id} -d client_secret={secret} | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -sS {base_url}/v1/object/export -H "Authorization: Bearer $TOKEN" \
+    -H 'Content-Type: application/json' \
+    -d '{{"Format":"csv","Query":"select AccountNumber, Name, Balance from Account where Balance > 0"}}'
+  curl -sS {base_url}/v1/object/export/ID -H "Authorization: Bearer $TOKEN"
+  curl -sS {base_url}/v1/files/FILEID -H "Authorization: Bearer $TOKEN" -o accounts.csv
+
+{end}
+
+"#,
+            id = vendor.client_id,
+            secret = vendor.client_secret,
+        );
+        text
+    }
+
+    /// Where everything is, and what remains at the end.
+    fn place(&self, source: &Source) -> (String, String) {
+        let folder = self.0.display();
+        let Source::Postgres(database) = source else {
+            let place = format!("data, configuration, store and files are in {folder}");
+            return (place, "Ctrl-C stops it.".to_owned());
+        };
+        // It was started, so that it has one.
+        let url = database.url().unwrap_or_default();
+        let mut place = format!(
+            "configuration, store and files are in {folder},\n  the rows in schema {SCHEMA} at {url}"
+        );
+        if self.0.join(PASSWORD).exists() {
+            let _ = write!(place, "\n  (the password is in {})", self.0.join(PASSWORD).display());
+        }
+        let end = match database {
+            Database::Named(_) => "Ctrl-C stops it; the rows stay in the database.".to_owned(),
+            Database::Private(_) => {
+                let stop = format!("outhaul demo --data {folder} --stop");
+                format!("Ctrl-C stops it; the database stays, until `{stop}`.")
+            }
+        };
+        (place, end)
+    }
+}
