@@ -5,25 +5,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectStore;
 use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::flow::RowStream;
-use outhaul_exports::manifest::{ColumnNote, SnapshotNote};
+use outhaul_exports::manifest::{ColumnNote, SnapshotNote, Warning};
 use outhaul_exports::ports::{Engine, RunLimits, Snapshot};
 use outhaul_exports::principal::TenantScope;
-use outhaul_exports::query::{Query, Select};
+use outhaul_exports::query::{DeletedRows, Query, Select};
+use outhaul_exports::session::{Mark, RESTARTED};
 use outhaul_exports::{Clock, Error, Result, SystemClock};
 use tokio::sync::{OnceCell, oneshot};
 
-use crate::barrier::refuse_unguarded;
+use crate::barrier::{TenantBarrierExec, refuse_unguarded};
 use crate::error::planning;
 use crate::guard::{Guard, View};
-use crate::plan::{self, Joins, Planned};
+use crate::plan::{self, Joins, Planned, increment};
 use crate::session::{Run, Width};
-use crate::sources::{self, Pinned, Source, SourceConfig, Table, unknown_source};
+use crate::sources::{self, Pinned, Since, Source, SourceConfig, Table, unknown_source};
 use crate::sql;
 use crate::stream::Ready;
 
@@ -94,15 +97,21 @@ impl DataFusionEngine {
         let taken_at = self.clock.now();
         let mut tables: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for object in self.catalog.objects() {
-            tables.entry(&object.table.source).or_default().insert(object.table.table.clone());
+            for object in std::iter::once(object).chain(&object.tombstones) {
+                let tables = tables.entry(&object.table.source).or_default();
+                tables.insert(object.table.table.clone());
+            }
         }
         let mut pinned = HashMap::new();
         let mut guarantees = BTreeSet::new();
+        let mut snapshots = Vec::new();
         for (name, tables) in tables {
             let source =
                 self.sources.get(name).ok_or_else(|| Error::internal("a source went missing"))?;
             guarantees.insert(source.guarantee());
-            pinned.insert(name.to_owned(), source.pin(&tables).await?);
+            let moment = source.pin(&tables).await?;
+            snapshots.extend(moment.snapshot());
+            pinned.insert(name.to_owned(), moment);
         }
         let run = Run::new(limits, pinned.values().filter_map(|p| p.store()).collect(), taken_at)?;
         let guarantee = guarantees.into_iter().collect::<Vec<_>>().join("; ");
@@ -112,7 +121,7 @@ impl DataFusionEngine {
             pinned,
             tables: tokio::sync::Mutex::new(HashMap::new()),
             run,
-            note: SnapshotNote { taken_at, guarantee },
+            note: SnapshotNote { taken_at, guarantee, sources: snapshots },
         })
     }
 }
@@ -148,6 +157,13 @@ impl Snapshot for Moment {
         let (ready, session) = planned(Arc::clone(&self.0), query.clone()).await?;
         ready.start(session.task_ctx())
     }
+
+    async fn mark(&self, query: &Query) -> Result<Mark> {
+        match query {
+            Query::Select(select) => self.0.mark(&select.object).await,
+            Query::Sql { .. } => Err(Error::unsupported("SQL cannot be exported in a session")),
+        }
+    }
 }
 
 /// Plans on a thread with a large stack. Dropping the future ends the planning at its next pause.
@@ -179,26 +195,48 @@ async fn planned(inner: Arc<Inner>, query: Query) -> Result<(Ready, SessionState
 impl Inner {
     /// The plan of a query, checked and ready to run.
     pub(crate) async fn ready(&self, query: &Query) -> Result<(Ready, SessionState)> {
-        let planned = match query {
+        let (planned, warnings) = match query {
             Query::Select(select) => self.select(select).await?,
-            Query::Sql { text } => self.sql(text).await?,
+            Query::Sql { text } => (self.sql(text).await?, Vec::new()),
         };
         let Planned { plan, labels, json, width, estimated_rows, counted } = planned;
         let session = self.run.session(width);
-        let plan = physical(session.clone(), plan).await.map_err(planning)?;
+        let plan = session.optimize(&plan).map_err(planning)?;
+        let plan = match pushed(&plan, session.config().batch_size()) {
+            Some(plan) => plan,
+            None => physical(session.clone(), plan).await.map_err(planning)?,
+        };
         refuse_unguarded(&plan).map_err(planning)?;
         if plan.schema().fields().len() != labels.len() + usize::from(counted.is_some()) {
             return Err(Error::internal("a plan has other columns than its query"));
         }
-        Ok((Ready { plan, labels, json, estimated_rows, counted }, session))
+        let mut after = None;
+        if let Query::Select(select) = query
+            && let Some(logical) = self.deleted(select, &plan.schema()).await?
+        {
+            let plan = physical(session.clone(), logical).await.map_err(planning)?;
+            refuse_unguarded(&plan).map_err(planning)?;
+            after = Some(plan);
+        }
+        let ready = Ready { plan, labels, json, estimated_rows, counted, after, warnings };
+        Ok((ready, session))
     }
 
-    async fn select(&self, select: &Select) -> Result<Planned> {
+    async fn select(&self, select: &Select) -> Result<(Planned, Vec<Warning>)> {
         select.check(&self.catalog)?;
+        let object = self.catalog.require(&select.object)?;
+        let since = match &select.since {
+            Some(mark) => Some(self.since(object, mark).await?),
+            None => None,
+        };
+        let changed = since.map(|since| increment::changed(object, since)).transpose()?;
+        let select = &increment::narrowed(select, changed.flatten());
         let joins = Joins::of(select, &self.catalog)?;
         let mut guards = Vec::new();
         for (object, view) in joins.objects() {
-            guards.push(self.guard(object, &view).await?);
+            // The first is the base object; what its relations lead to comes changed or not.
+            let since = since.filter(|_| guards.is_empty());
+            guards.push(self.guard_since(object, &view, since, select.since.as_ref()).await?);
         }
         let more = match &select.where_sql {
             Some(text) => {
@@ -207,7 +245,45 @@ impl Inner {
             }
             None => None,
         };
-        plan::plan(select, &joins, &guards, more)
+        let planned = plan::plan(select, &joins, &guards, more)?;
+        let restarted = since == Some(Since::All);
+        Ok((planned, restarted.then(|| restart(&object.name)).into_iter().collect()))
+    }
+
+    /// The rows that were deleted since, for a query that wants them.
+    async fn deleted(&self, select: &Select, result: &SchemaRef) -> Result<Option<LogicalPlan>> {
+        let Some(mark) = &select.since else { return Ok(None) };
+        let object = self.catalog.require(&select.object)?;
+        let Some(tombstones) = &object.tombstones else { return Ok(None) };
+        if select.deleted == DeletedRows::Exclude {
+            return Ok(None);
+        }
+        let since = self.since(tombstones, mark).await?;
+        let view = View::Select { joined: BTreeSet::new(), counted: false };
+        let guard = self.guard_since(Arc::clone(tombstones), &view, Some(since), Some(mark));
+        increment::deleted(select, &guard.await?, since, result).map(Some)
+    }
+
+    /// How an object's changes since a mark are read.
+    async fn since(&self, object: &Object, mark: &Mark) -> Result<Since> {
+        if mark.source != object.table.source {
+            return Ok(Since::All);
+        }
+        self.table(object).await?.since(mark)
+    }
+
+    /// Up to where an object is read, if what changed after can be told.
+    async fn mark(&self, name: &str) -> Result<Mark> {
+        let object = self.catalog.require(name)?;
+        let source = &object.table.source;
+        let pinned = self.pinned.get(source);
+        let pinned = pinned.ok_or_else(|| unknown_source(&object.name, source))?;
+        let (source, taken_at) = (source.clone(), self.note.taken_at);
+        let mark = Mark { source, taken_at, value: pinned.mark().await? };
+        for object in std::iter::once(object).chain(&object.tombstones) {
+            increment::changed(object, self.since(object, &mark).await?)?;
+        }
+        Ok(mark)
     }
 
     async fn sql(&self, text: &str) -> Result<Planned> {
@@ -221,8 +297,23 @@ impl Inner {
 
     /// An object as this run may see it.
     async fn guard(&self, object: Arc<Object>, view: &View) -> Result<Arc<Guard>> {
+        self.guard_since(object, view, None, None).await
+    }
+
+    /// The same, without what the source itself knows not to have changed.
+    async fn guard_since(
+        &self,
+        object: Arc<Object>,
+        view: &View,
+        since: Option<Since>,
+        mark: Option<&Mark>,
+    ) -> Result<Arc<Guard>> {
         let table = self.table(&object).await?;
-        Ok(Arc::new(Guard::new(object, table, &self.scope, view)?))
+        let guard = Guard::new(object, table, &self.scope, view)?;
+        Ok(Arc::new(match mark.filter(|_| since == Some(Since::Scan)) {
+            Some(mark) => guard.with_since(mark.clone()),
+            None => guard,
+        }))
     }
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
@@ -240,11 +331,52 @@ impl Inner {
     }
 }
 
+/// What the reader of an increment must know that begins anew.
+fn restart(object: &str) -> Warning {
+    Warning {
+        code: RESTARTED.to_owned(),
+        message: format!(
+            "all rows of {object} came, not only those that changed: what the session remembered is \
+             of another database, or too old"
+        ),
+        count: 1,
+    }
+}
+
 /// Boxed, and made with all that it needs: futures that borrow plans are slow to compile.
 type PlanFuture =
     Pin<Box<dyn Future<Output = datafusion::error::Result<Arc<dyn ExecutionPlan>>> + Send>>;
 
-/// Optimizes a logical plan and makes it physical.
+/// Makes an optimized logical plan physical.
 fn physical(session: SessionState, plan: LogicalPlan) -> PlanFuture {
-    Box::pin(async move { session.create_physical_plan(&plan).await })
+    Box::pin(async move {
+        let planner = Arc::clone(session.query_planner());
+        planner.create_physical_plan(&plan, &session).await
+    })
+}
+
+/// A plan of a database's own, where all of the query lies in one and it gains by it: it joins,
+/// groups, sorts or limits where the rows and the indexes are. All else is as well read at once in
+/// several parts.
+fn pushed(plan: &LogicalPlan, batch_rows: usize) -> Option<Arc<dyn ExecutionPlan>> {
+    let mut gains = false;
+    let mut tables = Vec::new();
+    let mut open = vec![plan];
+    while let Some(node) = open.pop() {
+        gains |= matches!(
+            node,
+            LogicalPlan::Join(_)
+                | LogicalPlan::Aggregate(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Limit(_)
+        );
+        if let LogicalPlan::TableScan(scan) = node {
+            tables.push(source_as_provider(&scan.source).ok()?);
+        }
+        open.extend(node.inputs());
+    }
+    let guard = tables.first()?.downcast_ref::<Guard>()?;
+    let statement = gains.then(|| guard.table().whole(plan, batch_rows))??;
+    let table = Arc::clone(guard.table());
+    Some(Arc::new(TenantBarrierExec::around(&guard.object().name, table, statement)))
 }

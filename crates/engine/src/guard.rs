@@ -5,6 +5,7 @@
 //! that no catalog can give, the columns by which it is joined. SQL text sees its fields only,
 //! and of a sensitive field only the mask.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use datafusion::scalar::ScalarValue;
 use outhaul_exports::catalog::{FieldType, Object};
 use outhaul_exports::principal::TenantScope;
 use outhaul_exports::query::MASK;
+use outhaul_exports::session::Mark;
 use outhaul_exports::{Error, Result};
 
 use crate::barrier::{Admission, ROW, TenantBarrierExec, Wall};
@@ -71,6 +73,8 @@ pub(crate) struct Guard {
     /// The column by which deleted rows are left out, in the view of SQL text. This is no matter
     /// of security, so it is done above the barrier.
     live_by: Option<usize>,
+    /// Since when the scan itself leaves out what did not change.
+    since: Option<Arc<Mark>>,
 }
 
 impl View {
@@ -140,7 +144,26 @@ impl Guard {
             (View::Sql, Some(column)) => Some(column_of(&object, table.as_ref(), column)?),
             _ => None,
         };
-        Ok(Self { object, table, tenant, narrower, columns, schema, live_by })
+        Ok(Self { object, table, tenant, narrower, columns, schema, live_by, since: None })
+    }
+
+    /// The same, with a scan that leaves out what did not change since.
+    pub(crate) fn with_since(mut self, mark: Mark) -> Self {
+        self.since = Some(Arc::new(mark));
+        self
+    }
+
+    /// What a query of a database must say for this object, where the database answers whole queries;
+    /// `None` where it does not, or the rows are counted or of an increment.
+    pub(crate) fn remote(&self) -> Option<RemoteObject<'_>> {
+        let remote = self.table.remote()?;
+        if self.since.is_some() {
+            return None;
+        }
+        let admissions = std::iter::once(&self.tenant).chain(&self.narrower);
+        // What the table's wrapper adds is the same in every row, and admitted.
+        let admissions = admissions.filter(|a| Some(a.column) != remote.added).collect();
+        Some(RemoteObject { guard: self, table: remote.table, admissions })
     }
 
     pub(crate) fn object(&self) -> &Arc<Object> {
@@ -181,10 +204,7 @@ impl Guard {
         let mut rows = self.barrier(session, &needed, filters, counted)?;
         let names = rows.schema();
         let schema = names.as_ref().clone().to_dfschema()?;
-        if let Some(at) = self.live_by {
-            let field = self.table.schema().field(at);
-            let column = Expr::Column(Column::new_unqualified(field.name()));
-            let live = Expr::Not(Box::new(is_deleted(column, field.data_type())?));
+        if let Some(live) = self.live()? {
             let live = session.create_physical_expr(live, &schema)?;
             rows = Arc::new(FilterExec::try_new(live, rows)?);
         }
@@ -235,6 +255,7 @@ impl Guard {
             pruning: Some(pruning),
             partitions: session.config().target_partitions(),
             batch_rows,
+            since: self.since.clone(),
         })?;
         let wall = Wall {
             object: &self.object.name,
@@ -304,6 +325,14 @@ impl Guard {
         }
     }
 
+    /// Deleted rows are left out by this, over the physical columns, in the view of SQL text.
+    fn live(&self) -> DfResult<Option<Expr>> {
+        let Some(at) = self.live_by else { return Ok(None) };
+        let field = self.table.schema().field(at);
+        let column = Expr::Column(Column::new_unqualified(field.name()));
+        Ok(Some(Expr::Not(Box::new(is_deleted(column, field.data_type())?))))
+    }
+
     fn column(&self, expr: &Expr) -> Option<Arc<dyn PhysicalExpr>> {
         let Expr::Column(column) = expr else { return None };
         Some(self.physical(column)?.0)
@@ -317,6 +346,39 @@ impl Guard {
             let column = physical::Column::new(field.name(), exposed.physical);
             (Arc::new(column) as Arc<dyn PhysicalExpr>, field.data_type().clone())
         })
+    }
+}
+
+/// An object whose database answers whole queries.
+pub(crate) struct RemoteObject<'a> {
+    guard: &'a Guard,
+    /// Its table, for its source.
+    pub(crate) table: &'a dyn Any,
+    /// Which rows may be read, by columns of the table: each of them must hold.
+    pub(crate) admissions: Vec<&'a Admission>,
+}
+
+impl RemoteObject<'_> {
+    /// The value of a column of the view, over the physical columns by their names; `None` for one
+    /// that only this program can make.
+    pub(crate) fn value(&self, at: usize) -> Option<Expr> {
+        let exposed = &self.guard.columns[at];
+        let physical = self.guard.table.schema().field(exposed.physical);
+        match exposed.how {
+            How::AsIs => Some(Expr::Column(Column::new_unqualified(physical.name()))),
+            How::Masked | How::Deleted => exposed.value(physical).ok().flatten(),
+            How::Read(_) | How::Row | How::Absent(_) => None,
+        }
+    }
+
+    /// A further condition on its rows, over the physical columns.
+    pub(crate) fn live(&self) -> DfResult<Option<Expr>> {
+        self.guard.live()
+    }
+
+    /// The physical columns.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        self.guard.table.schema()
     }
 }
 

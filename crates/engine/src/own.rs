@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::ExecutionPlan;
@@ -27,8 +28,8 @@ use outhaul_exports::{Error, Result};
 use crate::DataFusionEngine;
 use crate::barrier::Admission;
 use crate::sources::{
-    self, Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, ScanAsk, Since,
-    Source, SourceConfig, Table,
+    self, Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, RemoteTable, ScanAsk,
+    Since, Source, SourceConfig, Table,
 };
 
 /// The column that every table gets; no file can have one of this name that a catalog could name.
@@ -235,6 +236,19 @@ impl Table for OwnedTable {
 
     async fn still_there(&self) -> datafusion::error::Result<()> {
         self.inner.still_there().await
+    }
+
+    fn remote(&self) -> Option<RemoteTable<'_>> {
+        let remote = self.inner.remote()?;
+        Some(RemoteTable { added: Some(self.schema.fields().len() - 1), ..remote })
+    }
+
+    fn is_unique(&self, columns: &[&str]) -> bool {
+        self.inner.is_unique(columns)
+    }
+
+    fn whole(&self, query: &LogicalPlan, batch_rows: usize) -> Option<Arc<dyn ExecutionPlan>> {
+        self.inner.whole(query, batch_rows)
     }
 
     fn since(&self, mark: &Mark) -> Result<Since> {

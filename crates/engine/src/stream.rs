@@ -13,9 +13,9 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use outhaul_exports::flow::{RowStream, marked_as_json};
-use outhaul_exports::manifest::ColumnNote;
+use outhaul_exports::manifest::{ColumnNote, Warning};
 use outhaul_exports::{Error, Result};
 
 use crate::error::running;
@@ -33,6 +33,10 @@ pub(crate) struct Ready {
     pub(crate) estimated_rows: Option<u64>,
     /// A last column counts the base object's rows. It is checked and does not go on.
     pub(crate) counted: Option<Counted>,
+    /// What comes when all rows of the plan have come, in columns of the same types, uncounted.
+    pub(crate) after: Option<Arc<dyn ExecutionPlan>>,
+    /// What the reader of the rows must know.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// How the counts of the base object's rows come.
@@ -65,7 +69,8 @@ impl Ready {
     pub(crate) fn start(self, context: Arc<TaskContext>) -> Result<RowStream> {
         let schema = self.schema();
         let estimated_rows = self.estimated_rows;
-        let rows = execute_stream(self.plan, context).map_err(running)?;
+        let warnings = self.warnings;
+        let rows = execute_stream(self.plan, Arc::clone(&context)).map_err(running)?;
         let heading = Arc::clone(&schema);
         let mut count = self.counted.map(Count::of);
         let batches = rows.map(move |batch| {
@@ -75,7 +80,13 @@ impl Ready {
             }
             relabel(&batch, &heading)
         });
-        Ok(RowStream { schema, estimated_rows, batches: batches.boxed() })
+        let heading = Arc::clone(&schema);
+        let after = stream::iter(self.after)
+            .map(move |plan| execute_stream(plan, Arc::clone(&context)))
+            .try_flatten()
+            .map(move |batch| relabel(&batch.map_err(running)?, &heading));
+        let batches = batches.chain(after);
+        Ok(RowStream { schema, estimated_rows, warnings, batches: batches.boxed() })
     }
 }
 

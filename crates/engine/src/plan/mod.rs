@@ -6,6 +6,7 @@
 
 mod condition;
 mod exists;
+pub(crate) mod increment;
 mod json;
 mod number;
 mod paths;
@@ -72,7 +73,7 @@ pub(crate) fn plan(
         (rows, None)
     };
     let scope = Scope::new(joins, guards, &rows, groups);
-    let counted = (!aggregate && joins.is_joined()).then_some({
+    let counted = (!aggregate && leads_to_several(joins, guards)).then_some({
         if select.order_by.is_empty() { Counted::InOrder } else { Counted::AnyOrder }
     });
     let row = || Expr::Column(Name::new(Some(joins.base_alias()), ROW));
@@ -121,9 +122,21 @@ pub(crate) fn plan(
     })
 }
 
+/// Whether a relation of the query may lead to several rows, for all that its source knows.
+fn leads_to_several(joins: &Joins, guards: &[Arc<Guard>]) -> bool {
+    joins.joined().iter().zip(&guards[1..]).any(|(join, guard)| {
+        let columns: Vec<_> = join.relation.columns.iter().map(|(_, there)| there.as_str()).collect();
+        !guard.table().is_unique(&columns)
+    })
+}
+
 /// How many rows to expect: said only where nothing but the range narrows the base object's rows.
 fn estimate(select: &Select, aggregate: bool, guards: &[Arc<Guard>]) -> Option<u64> {
-    if aggregate || select.filter.is_some() || select.where_sql.is_some() {
+    if aggregate
+        || select.filter.is_some()
+        || select.where_sql.is_some()
+        || select.since.is_some()
+    {
         return None;
     }
     let rows = guards.first()?.rows_at_most()?.saturating_sub(select.offset);

@@ -63,6 +63,11 @@ impl Joins {
         failure.map_or(Ok(joins), Err)
     }
 
+    /// An object, and nothing that its relations lead to.
+    pub(super) fn alone(base: Arc<Object>) -> Self {
+        Self::starting_at(base, BASE.to_owned())
+    }
+
     fn starting_at(base: Arc<Object>, alias: String) -> Self {
         let (joined, related) = (Vec::new(), Vec::new());
         Self { base, alias, base_columns: BTreeSet::new(), joined, related }

@@ -215,6 +215,7 @@ async fn a_narrowed_scope_sees_its_entities_only() {
         format: None,
         delimiter: None,
         decimal_digits: 6,
+        overlap_secs: 300,
         options: std::collections::BTreeMap::new(),
     });
     let engine = crate::DataFusionEngine::new(Arc::new(catalog), vec![config]).expect("an engine");

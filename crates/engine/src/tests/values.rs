@@ -80,6 +80,7 @@ impl Folder {
             deleted_column: None,
             entity_column: None,
             org_column: None,
+            tombstones: None,
             fields: self.fields.iter().map(field).collect(),
             relations: Vec::new(),
         };

@@ -33,12 +33,25 @@ pub struct Config {
     /// with more of them is an error. At most 18.
     #[serde(default = "default_scale")]
     pub decimal_digits: u8,
+    /// How many seconds a row's time of its last change may lie before the row can be read, at most:
+    /// sessions read again what changed within so many seconds before the last export. At most a
+    /// year.
+    #[serde(default = "default_overlap")]
+    pub overlap_secs: u32,
     /// Settings of the object store, such as `aws_region` or `aws_secret_access_key`. Secrets
     /// stand here only after they were fetched from where the configuration file refers to. Texts,
     /// also for numbers and `true`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
 }
+
+/// Seconds.
+fn default_overlap() -> u32 {
+    300
+}
+
+/// Seconds: 366 days.
+const OVERLAP_MAX: u32 = 366 * 24 * 3600;
 
 fn default_scale() -> u8 {
     6
@@ -170,6 +183,10 @@ impl Config {
         if self.decimal_digits > 18 {
             let text = format!("source {}: decimal_digits is at most 18", self.name);
             return Err(self.wrong("decimal_digits", text));
+        }
+        if self.overlap_secs > OVERLAP_MAX {
+            let text = format!("source {}: overlap_secs is at most {OVERLAP_MAX}", self.name);
+            return Err(self.wrong("overlap_secs", text));
         }
         match given {
             Some(store) => Ok(Root { store, folder: self.path_in_store()?, only: None, far: true }),

@@ -190,6 +190,7 @@ mod tests {
             format: None,
             delimiter: None,
             decimal_digits: 6,
+            overlap_secs: 300,
             options: BTreeMap::new(),
         };
         FileSource::open(&config, Some(Arc::new(store))).expect("a source")

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::cache::default_cache::DefaultCache;
@@ -70,6 +71,7 @@ impl FileSource {
             store: Arc::new(PinnedStore::new(Arc::clone(&self.root.store), files, self.root.far)),
             footers: Arc::clone(&self.footers),
             decimal_digits: self.config.decimal_digits,
+            overlap: TimeDelta::seconds(self.config.overlap_secs.into()),
             delimiter: self.config.delimiter.unwrap_or(Delimiter::COMMA),
             tables,
         }
@@ -122,6 +124,7 @@ pub(super) struct PinnedFiles {
     pub(super) store: Arc<PinnedStore>,
     pub(super) footers: Arc<FileMetadataCache>,
     pub(super) decimal_digits: u8,
+    pub(super) overlap: TimeDelta,
     pub(super) delimiter: Delimiter,
     pub(super) tables: HashMap<String, Result<Found, Missing>>,
 }
@@ -194,6 +197,7 @@ impl PinnedFiles {
             groups,
             headers: Arc::new(headers),
             decimal_digits: self.decimal_digits,
+            overlap: self.overlap,
             delimiter: self.delimiter,
         })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::CsvOptions;
 use datafusion::config::ConfigOptions;
@@ -17,6 +18,7 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectStore, ObjectStoreExt};
+use outhaul_exports::session::Mark;
 
 use super::avro::{Avro, Header};
 use super::config::{Delimiter, FileFormat};
@@ -27,7 +29,7 @@ use super::parquet::{self, Group};
 use super::partitions::FolderColumns;
 use super::parts::{File, Origin, PartsExec, Reader};
 use crate::barrier::Admission;
-use crate::sources::{ScanAsk, Table};
+use crate::sources::{ScanAsk, Since, Table};
 
 /// The files of a table with their schema.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(super) struct FileTable {
     /// How each file is read, where they are Avro.
     pub(super) headers: Arc<Vec<Header>>,
     pub(super) decimal_digits: u8,
+    /// How long before it can be read a row may have changed.
+    pub(super) overlap: TimeDelta,
     pub(super) delimiter: Delimiter,
 }
 
@@ -145,6 +149,11 @@ impl Table for FileTable {
             && matches!(tenant.data_type, DataType::Utf8View);
         let rows = self.groups.iter().map(|group| group.rows_of(&tenant.values));
         if told { rows.sum() } else { None }
+    }
+
+    fn since(&self, mark: &Mark) -> outhaul_exports::Result<Since> {
+        let first = mark.taken_at.checked_sub_signed(self.overlap);
+        Ok(first.map_or(Since::All, Since::At))
     }
 
     async fn still_there(&self) -> datafusion::error::Result<()> {
