@@ -71,6 +71,16 @@ impl Folder {
         &self.sockets
     }
 
+    /// Where the data are made, before they take their place: half of them is never taken for all.
+    pub fn making(&self) -> anyhow::Result<PathBuf> {
+        let making = self.path.join("data.new");
+        if making.exists() {
+            fs::remove_dir_all(&making)
+                .with_context(|| format!("cannot empty {}", making.display()))?;
+        }
+        Ok(making)
+    }
+
     pub fn log(&self) -> PathBuf {
         self.path.join("server.log")
     }
@@ -89,15 +99,10 @@ impl Folder {
 
     /// The port that the folder's server had before, or a free one.
     pub fn port(&self) -> anyhow::Result<Port> {
-        match fs::read_to_string(self.path.join("port")) {
-            Ok(text) => {
-                let number = text.trim().parse().with_context(|| {
-                    format!("{} holds no port", self.path.join("port").display())
-                })?;
-                Ok(Port { number, remembered: true })
-            }
-            Err(_) => Ok(Port { number: free_port()?, remembered: false }),
-        }
+        Ok(match remembered_port(&self.path)? {
+            Some(number) => Port { number, remembered: true },
+            None => Port { number: free_port()?, remembered: false },
+        })
     }
 
     pub fn remember_port(&self, port: u16) -> anyhow::Result<()> {
@@ -122,6 +127,14 @@ pub(crate) struct Port {
 /// The data of the server of a folder.
 pub(crate) fn data(folder: &Path) -> PathBuf {
     folder.join("data")
+}
+
+/// The port that the server of a folder had before.
+pub(crate) fn remembered_port(folder: &Path) -> anyhow::Result<Option<u16>> {
+    let file = folder.join("port");
+    let Ok(text) = fs::read_to_string(&file) else { return Ok(None) };
+    let port = text.trim().parse();
+    port.map(Some).with_context(|| format!("{} holds no port", file.display()))
 }
 
 /// A port that nobody listens on now. Somebody else may take it before the server does; whoever

@@ -66,7 +66,7 @@ impl MariaDb {
         let (number, process) = (port.number, None);
         let mut server =
             Self { options, account, programs, certificate, port: number, process, folder };
-        if !server.folder.data().join("mysql").exists() {
+        if !server.folder.data().exists() {
             server.make_data()?;
         }
         server.write_first_statements()?;
@@ -75,15 +75,17 @@ impl MariaDb {
     }
 
     fn make_data(&self) -> anyhow::Result<()> {
+        let making = self.folder.making()?;
         let mut command = self.account.command(&self.programs.install);
         command
             .arg("--no-defaults")
-            .arg(format!("--datadir={}", self.folder.data().display()))
+            .arg(format!("--datadir={}", making.display()))
             .arg(format!("--tmpdir={}", self.folder.sockets().display()))
             .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(["--skip-name-resolve", "--innodb-log-file-size=16M"])
             .args(&self.options.init);
-        client::run(command, "").map(drop).context("cannot make the data of a MariaDB server")
+        client::run(command, "").context("cannot make the data of a MariaDB server")?;
+        Ok(fs::rename(making, self.folder.data())?)
     }
 
     /// The server runs them at every start, before it takes connections.

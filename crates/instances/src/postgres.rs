@@ -45,16 +45,12 @@ impl Postgres {
     /// server runs in it already, or the server does not start (the error ends with its log).
     pub fn start(options: Options) -> anyhow::Result<Self> {
         let (mut server, port) = Self::prepare(options)?;
-        let new = !server.data().join("PG_VERSION").exists();
-        if new {
+        if !server.data().exists() {
             server.make_data()?;
         }
         server.write_settings()?;
         server.launch_on(port)?;
-        if new {
-            let database = quoted(&server.options.database);
-            server.sql_in("postgres", &format!("create database {database}"))?;
-        }
+        server.make_database()?;
         Ok(server)
     }
 
@@ -83,12 +79,25 @@ impl Postgres {
         Ok((server, port))
     }
 
+    /// Makes the database, unless an earlier start did.
+    fn make_database(&self) -> anyhow::Result<()> {
+        let name = &self.options.database;
+        let text = name.replace('\'', "''");
+        let question = format!("select 1 from pg_database where datname = '{text}'");
+        if self.sql_in("postgres", &question)?.is_empty() {
+            let quoted = name.replace('"', "\"\"");
+            self.sql_in("postgres", &format!("create database \"{quoted}\""))?;
+        }
+        Ok(())
+    }
+
     fn make_data(&self) -> anyhow::Result<()> {
+        let making = self.folder.making()?;
         let password_file = self.folder.path().join("password.new");
         let mut command = self.account.command(&self.programs.join("initdb"));
         command
             .arg("--pgdata")
-            .arg(self.data())
+            .arg(&making)
             .args(["--username", &self.options.user])
             .args(["--encoding=UTF8", "--locale=C"]);
         if self.options.durable {
@@ -111,7 +120,8 @@ impl Postgres {
         if password_file.exists() {
             fs::remove_file(&password_file)?;
         }
-        made.map(drop).context("cannot make the data of a PostgreSQL server")
+        made.context("cannot make the data of a PostgreSQL server")?;
+        Ok(fs::rename(making, self.data())?)
     }
 
     /// Starts the server, on other ports too when the first one is taken and nobody knows it yet.
@@ -320,6 +330,13 @@ impl Postgres {
         self.folder.data()
     }
 
+    /// The port that the server of a folder has, whether it runs or not; `None` when there never
+    /// was one.
+    #[must_use]
+    pub fn port_in(folder: &Path) -> Option<u16> {
+        folder::remembered_port(folder).ok()?
+    }
+
     /// The process of the server of a folder that an earlier process left running, if it runs.
     #[must_use]
     pub fn running_in(folder: &Path) -> Option<u32> {
@@ -369,10 +386,6 @@ fn is_ready(pid_file: &Path, pid: &str) -> bool {
 /// The major version of the server whose data a folder holds.
 fn version_of(folder: &Path) -> Option<u32> {
     fs::read_to_string(folder::data(folder).join("PG_VERSION")).ok()?.trim().parse().ok()
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {

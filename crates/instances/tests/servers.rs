@@ -166,6 +166,7 @@ fn a_server_that_stays_is_found_and_stopped_by_its_folder() {
     let twice = Postgres::start(options.clone()).unwrap_err().to_string();
     assert!(twice.contains("runs in") && twice.contains("already"), "{twice}");
 
+    assert_eq!(Postgres::port_in(&place), Some(port));
     assert!(Postgres::stop_in(&place).unwrap());
     assert_eq!(Postgres::running_in(&place), None);
     assert!(!Postgres::stop_in(&place).unwrap());
