@@ -4,6 +4,7 @@ mod barriers;
 
 mod exists;
 mod files;
+mod increments;
 mod isolation;
 mod json;
 mod kit;
