@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{catalog, config, demo, doctor, exports, keys, run, serve, verify, worker};
+use crate::commands::{
+    catalog, config, demo, doctor, exports, keys, run, serve, sessions, verify, worker,
+};
 use crate::exit;
 
 /// A self-hosted export server: your customers create an export, watch it, and download it.
@@ -31,6 +33,9 @@ pub enum Command {
     Run(run::Options),
     /// List, create, watch, fetch and cancel exports on a server.
     Exports(exports::Options),
+    /// List, show, acknowledge and remove sessions: series of exports on a server, each of which has
+    /// what changed since the one before.
+    Sessions(sessions::Options),
     /// Check a downloaded file against its export's manifest.
     Verify(verify::Options),
     /// Create, list and revoke credentials.

@@ -60,6 +60,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Worker(options) => commands::worker::run(options).await,
         Command::Run(options) => commands::run::run(options).await,
         Command::Exports(options) => commands::exports::run(options).await,
+        Command::Sessions(options) => commands::sessions::run(options).await,
         Command::Verify(options) => commands::verify::run(options),
         Command::Keys(command) => commands::keys::run(command).await,
         Command::Catalog(command) => commands::catalog::run(command).await,

@@ -8,5 +8,6 @@ pub mod exports;
 pub mod keys;
 pub mod run;
 pub mod serve;
+pub mod sessions;
 pub mod verify;
 pub mod worker;

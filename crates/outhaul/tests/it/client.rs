@@ -100,6 +100,9 @@ fn flags_that_do_not_go_together_are_refused() {
         (file, &["--encrypted"]),
         (file, &["--label", "x"]),
         (file, &["--where", "a"]),
+        (sql, &["--session", "nightly"]),
+        (file, &["--session", "nightly"]),
+        (sql, &["--deleted", "mark"]),
     ] {
         let words = run_in(&folder, &[&["exports", "create"], &what[..], flag].concat()).ended(2);
         assert!(words.contains("cannot be used with"), "{words}");

@@ -35,9 +35,19 @@ pub struct Options {
     /// The most rows.
     #[arg(long, conflicts_with_all = ["sql", "request"])]
     limit: Option<u64>,
+    /// What becomes of rows that are marked as deleted: exclude, include, only, or mark: they come
+    /// too, and a last column says which they are.
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["sql", "request"])]
+    deleted: Option<String>,
     /// A SELECT statement over the catalog's objects; several make several files.
     #[arg(long)]
     sql: Vec<String>,
+    /// The session that it is in: it has what changed since the session's last acknowledged export.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["sql", "request"])]
+    session: Option<String>,
+    /// The earlier export of the session that is repeated from where it began.
+    #[arg(long, value_name = "EXPORT", requires = "session")]
+    replay: Option<String>,
     /// A file with the whole request as JSON, as POST /api/v1/exports takes it (`-`: standard
     /// input).
     #[arg(long, value_name = "FILE")]
@@ -136,6 +146,9 @@ fn body(options: &Options) -> anyhow::Result<Value> {
             body[key] = json!(value);
         }
     }
+    if let Some(name) = &options.session {
+        body["session"] = json!({ "name": name, "replay": options.replay });
+    }
     if options.encrypted {
         body["encrypted"] = json!(true);
     }
@@ -159,6 +172,9 @@ fn queries(options: &Options) -> Vec<Value> {
             None => json!({ "field": key }),
         });
         query["order_by"] = keys.collect();
+    }
+    if let Some(deleted) = &options.deleted {
+        query["deleted"] = json!(deleted);
     }
     if let Some(limit) = options.limit {
         query["limit"] = json!(limit);

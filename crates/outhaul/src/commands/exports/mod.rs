@@ -75,7 +75,7 @@ enum Command {
 
 /// Which server, and who asks: before or behind the subcommand.
 #[derive(Debug, Clone, Args)]
-struct Server {
+pub struct Server {
     /// The server's address.
     #[arg(long, global = true, env = "OUTHAUL_SERVER", default_value = "http://127.0.0.1:8080")]
     server: String,
@@ -95,9 +95,13 @@ struct Server {
 }
 
 impl Server {
+    /// A client of it.
+    ///
+    /// # Errors
+    /// When it does not say who asks, or says it twice.
     // What contradicts is found here, because clap looks at options before and behind the
     // subcommand apart.
-    fn client(&self) -> anyhow::Result<Client> {
+    pub fn client(&self) -> anyhow::Result<Client> {
         let usage = |text: &str| Err(Exit::new(Code::Usage, text).into());
         match (&self.demo, &self.key) {
             (Some(_), Some(_)) => {
