@@ -158,6 +158,19 @@ impl TenantBarrierExec {
         Ok(Self { object: object.to_owned(), table, inner, counted, schema, properties })
     }
 
+    /// A statement of a database that holds its own wall: it reads every object's rows through what
+    /// the object's guard admits, before anything else is done with them.
+    pub(crate) fn around(
+        object: &str,
+        table: Arc<dyn Table>,
+        statement: Arc<dyn ExecutionPlan>,
+    ) -> Self {
+        let schema = statement.schema();
+        let properties = Arc::clone(statement.properties());
+        let object = object.to_owned();
+        Self { object, table, inner: statement, counted: false, schema, properties }
+    }
+
     /// What is behind the wall, for tests.
     #[cfg(test)]
     pub(crate) fn exposed(&self) -> Arc<dyn ExecutionPlan> {

@@ -107,7 +107,11 @@ fn external(cause: Box<dyn std::error::Error + Send + Sync>, planning: bool) -> 
 
 fn fault(fault: Fault) -> Error {
     match fault {
-        Fault::Source { object, cause } => source(&object, *cause),
+        Fault::Source { object, cause } => match *cause {
+            // The source has said it already.
+            DataFusionError::External(inner) if inner.is::<Fault>() => external(inner, false),
+            cause => source(&object, cause),
+        },
         Fault::Value { object, field, wanted } => Error::unavailable(format!(
             "source_data: object {object}: field {field} holds a value that is not a {wanted}; \
              correct the data, or the field's type in the catalog"

@@ -166,6 +166,11 @@ impl Guard {
         Some(RemoteObject { guard: self, table: remote.table, admissions })
     }
 
+    /// Where its rows are.
+    pub(crate) fn table(&self) -> &Arc<dyn Table> {
+        &self.table
+    }
+
     pub(crate) fn object(&self) -> &Arc<Object> {
         &self.object
     }

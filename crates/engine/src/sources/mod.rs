@@ -7,6 +7,7 @@ mod database;
 pub mod files;
 pub mod postgres;
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectStore;
@@ -232,8 +234,33 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
         Err(Error::unsupported(text))
     }
 
+    /// The table for its own source, where that answers whole queries.
+    fn remote(&self) -> Option<RemoteTable<'_>> {
+        None
+    }
+
+    /// Whether no two rows have the same values of these columns. `false` where nobody knows.
+    fn is_unique(&self, _columns: &[&str]) -> bool {
+        false
+    }
+
+    /// A plan of the database's own for a whole query, where this table's database holds all of its
+    /// rows and answers it exactly as it would be answered here. Every table of the query is read
+    /// through what its guard admits.
+    fn whole(&self, _query: &LogicalPlan, _batch_rows: usize) -> Option<Arc<dyn ExecutionPlan>> {
+        None
+    }
+
     /// Reads columns.
     fn scan(&self, ask: &ScanAsk) -> datafusion::error::Result<Arc<dyn ExecutionPlan>>;
+}
+
+/// A table as its own source knows it.
+pub(crate) struct RemoteTable<'a> {
+    /// Of the source's own type.
+    pub(crate) table: &'a dyn Any,
+    /// A column that was added around it and says the same of every row.
+    pub(crate) added: Option<usize>,
 }
 
 /// What a scan must give.

@@ -22,7 +22,7 @@ pub(crate) type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 
 /// What begins to read. Called once for each execution of the plan; nothing may be asked of the
 /// database before the stream is polled.
-type Open = Arc<dyn Fn() -> BatchStream + Send + Sync>;
+type Open = Arc<dyn Fn(&Arc<TaskContext>) -> BatchStream + Send + Sync>;
 
 /// See the module. Its rows come in one partition.
 pub(crate) struct StatementExec {
@@ -42,6 +42,16 @@ impl StatementExec {
         statement: String,
         schema: SchemaRef,
         open: impl Fn() -> BatchStream + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_context(source, statement, schema, move |_| open())
+    }
+
+    /// The same, for what needs to know within which limits it runs.
+    pub(crate) fn with_context(
+        source: &str,
+        statement: String,
+        schema: SchemaRef,
+        open: impl Fn(&Arc<TaskContext>) -> BatchStream + Send + Sync + 'static,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -110,8 +120,12 @@ impl ExecutionPlan for StatementExec {
         Err(DataFusionError::Internal("a statement has no children".into()))
     }
 
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = (self.open)();
+    fn execute(
+        &self,
+        _: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = (self.open)(&context);
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows)))
     }
 }

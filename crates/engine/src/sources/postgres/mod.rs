@@ -3,7 +3,7 @@
 //!
 //! Where to look: `config` and `connect` make connections, `session` holds the moment, `describe`
 //! asks the system's tables, `types` says how each type is read, `decode` reads rows, `read` puts
-//! ranges in order, `mark` finds what changed.
+//! ranges in order, `mark` finds what changed, `pushdown` makes a statement of a whole query.
 
 mod config;
 mod connect;
@@ -12,6 +12,7 @@ mod describe;
 mod mark;
 mod number;
 mod provider;
+mod pushdown;
 mod read;
 mod session;
 mod sql;

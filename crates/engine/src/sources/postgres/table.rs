@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::Result;
-use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::{LogicalPlan, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 use outhaul_exports::session::Mark;
@@ -13,13 +13,14 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::describe::{Leaf, Relation};
 use super::mark::{self, Horizon};
+use super::pushdown;
 use super::read::{Reading, Statement, failure, rows};
 use super::session::{Session, VERSION_RANGES};
 use super::types::Column;
 use crate::barrier::Admission;
 use crate::error::said;
 use crate::sources::database::{Compare, StatementExec, conditions, lazy};
-use crate::sources::{ScanAsk, Since, Table};
+use crate::sources::{RemoteTable, ScanAsk, Since, Table};
 
 /// Bytes of a range of blocks. The rows of one must find room in the queue of a lane.
 const RANGE_BYTES: i64 = 4 * 1024 * 1024;
@@ -105,6 +106,18 @@ impl Table for PostgresTable {
 
     fn since(&self, mark: &Mark) -> outhaul_exports::Result<Since> {
         mark::since(mark, &self.session.moment, &self.relation, &self.leaves, &self.object)
+    }
+
+    fn remote(&self) -> Option<RemoteTable<'_>> {
+        Some(RemoteTable { table: self, added: None })
+    }
+
+    fn is_unique(&self, columns: &[&str]) -> bool {
+        self.relation.is_unique(columns)
+    }
+
+    fn whole(&self, query: &LogicalPlan, batch_rows: usize) -> Option<Arc<dyn ExecutionPlan>> {
+        pushdown::whole(self, query, batch_rows)
     }
 
     fn scan(&self, ask: &ScanAsk) -> Result<Arc<dyn ExecutionPlan>> {

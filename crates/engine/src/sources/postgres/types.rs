@@ -186,17 +186,20 @@ impl Column {
         }
     }
 
-    /// Whether the database compares and orders its values exactly as is done here, given
-    /// [`Column::ordered`].
+    /// Whether the database compares and orders its values as is done here, text in the order of
+    /// its bytes where that is asked for.
     pub(super) fn is_exact(&self) -> bool {
         matches!(self.comparable, Comparable::Always | Comparable::Text)
     }
 
-    /// The column as something to order by.
-    pub(super) fn ordered(&self, operand: &str) -> String {
-        match self.comparable {
-            Comparable::Text => format!("{operand} COLLATE \"C\""),
-            _ => operand.to_owned(),
+    /// A column of a query's own, that no table has.
+    pub(super) fn computed(name: &str, form: Form) -> Self {
+        Self {
+            name: name.to_owned(),
+            asked: String::new(),
+            form,
+            comparable: Comparable::Never,
+            literal: "text",
         }
     }
 }
