@@ -6,6 +6,8 @@
 pub mod native;
 pub mod python;
 pub mod server;
+pub mod source;
 pub mod vendor;
 
 pub use server::Server;
+pub use source::Source;

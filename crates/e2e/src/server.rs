@@ -5,7 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use outhaul_instances::Postgres;
 use serde_json::Value;
+
+use crate::Source;
 
 /// A running demo. Dropping it ends the process.
 pub struct Server {
@@ -16,6 +19,8 @@ pub struct Server {
     pub base_url: String,
     /// What `demo.json` says.
     pub demo: Value,
+    // It ends after the process.
+    database: Option<Postgres>,
 }
 
 /// How to start it.
@@ -25,12 +30,21 @@ pub struct Options {
     pub rows: u64,
     /// Environment, such as configuration overrides.
     pub environment: Vec<(String, String)>,
+    /// Where they are.
+    pub source: Source,
 }
 
 impl Options {
     /// A demo of that many rows.
     pub fn rows(rows: u64) -> Self {
-        Self { rows, environment: Vec::new() }
+        Self { rows, ..Self::default() }
+    }
+
+    /// With the rows there.
+    #[must_use]
+    pub fn on(mut self, source: Source) -> Self {
+        self.source = source;
+        self
     }
 
     /// With a configuration override, such as `OUTHAUL__WORKER__SLOTS`.
@@ -57,9 +71,32 @@ impl Server {
     /// # Errors
     /// When it ends or does not become ready; its log is in `folder/server.log`.
     pub async fn start(folder: &Path, options: Options) -> anyhow::Result<Self> {
-        let (child, demo) = spawn(folder, &options).await?;
+        let database = options.source.start()?;
+        let (child, demo) = spawn(folder, &options, database.as_ref()).await?;
         let base_url = demo["base_url"].as_str().context("demo.json has no base_url")?.to_owned();
-        Ok(Self { child, folder: folder.to_owned(), options, base_url, demo })
+        Ok(Self { child, folder: folder.to_owned(), options, base_url, demo, database })
+    }
+
+    /// The database with its rows, where they are in one.
+    pub fn database(&mut self) -> Option<&mut Postgres> {
+        self.database.as_mut()
+    }
+
+    /// A demo's folder with the same rows in files, for those who compare: its own, or one that is
+    /// made below it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn files(&self) -> anyhow::Result<PathBuf> {
+        if self.options.source == Source::Files {
+            return Ok(self.folder.clone());
+        }
+        let folder = self.folder.join("files");
+        std::fs::create_dir_all(&folder)?;
+        let (mut child, _) = spawn(&folder, &Options::rows(self.options.rows), None).await?;
+        child.kill()?;
+        child.wait()?;
+        Ok(folder)
     }
 
     /// Starts it again, on another port, with the same data and credentials.
@@ -67,7 +104,7 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn restart(&mut self) -> anyhow::Result<()> {
-        let (child, demo) = spawn(&self.folder, &self.options).await?;
+        let (child, demo) = spawn(&self.folder, &self.options, self.database.as_ref()).await?;
         self.child = child;
         self.base_url = demo["base_url"].as_str().context("demo.json has no base_url")?.to_owned();
         self.demo = demo;
@@ -145,13 +182,20 @@ impl Drop for Server {
     }
 }
 
-async fn spawn(folder: &Path, options: &Options) -> anyhow::Result<(Child, Value)> {
+async fn spawn(
+    folder: &Path,
+    options: &Options,
+    database: Option<&Postgres>,
+) -> anyhow::Result<(Child, Value)> {
     let ready = folder.join("demo.json");
     std::fs::remove_file(&ready).ok();
     let log = std::fs::File::options().create(true).append(true).open(folder.join("server.log"))?;
-    let mut child = Command::new(program())
-        .args(["demo", "--port", "0", "--rows", &options.rows.to_string(), "--data"])
-        .arg(folder)
+    let mut demo = Command::new(program());
+    demo.args(["demo", "--port", "0", "--rows", &options.rows.to_string(), "--data"]).arg(folder);
+    if let Some(database) = database {
+        demo.args(["--source", "postgres", "--url", &database.url()]);
+    }
+    let mut child = demo
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

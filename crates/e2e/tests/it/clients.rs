@@ -6,13 +6,15 @@ use std::process::Command;
 use outhaul_e2e::python::{interpreter, output, script};
 use outhaul_e2e::server::{Options, Server};
 use outhaul_e2e::vendor::Zuora;
+use outhaul_e2e::{Source, on_every_source};
+
+on_every_source!(tap_zuora_discovers_and_syncs_every_object);
 
 /// tap-zuora in REST mode discovers every object and syncs all of them, with the right counts.
-#[tokio::test(flavor = "multi_thread")]
-async fn tap_zuora_discovers_and_syncs_every_object() -> anyhow::Result<()> {
+async fn tap_zuora_discovers_and_syncs_every_object(source: Source) -> anyhow::Result<()> {
     let Some(python) = interpreter() else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), Options::rows(3_000)).await?;
+    let server = Server::start(folder.path(), Options::rows(3_000).on(source)).await?;
     let config = folder.path().join("tap.json");
     let secret = |name: &str| server.secret(&format!("tenants.acme.zuora.{name}"));
     let settings = serde_json::json!({

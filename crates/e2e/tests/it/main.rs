@@ -7,6 +7,7 @@ mod kills;
 mod limits;
 mod mail;
 mod matrix;
+mod object_stores;
 mod openapi;
 mod queries;
 mod restarts;

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use outhaul_e2e::python::{interpreter, output, script};
 use outhaul_e2e::server::{Options, Server};
+use outhaul_e2e::{Source, on_every_source};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+
+on_every_source!(a_script_gets_every_value_in_every_format, a_mail_brings_the_links);
 
 const EXPORTS: &str = "/api/v1/analytics/exports";
 
@@ -17,32 +20,31 @@ fn key(server: &Server, tenant: &str) -> String {
 }
 
 /// Every format, for both tenants, value for value.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_script_gets_every_value_in_every_format() -> anyhow::Result<()> {
+async fn a_script_gets_every_value_in_every_format(source: Source) -> anyhow::Result<()> {
     let Some(python) = interpreter() else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), Options::rows(2_000)).await?;
+    let server = Server::start(folder.path(), Options::rows(2_000).on(source)).await?;
+    let data = server.files().await?;
     for (tenant, format) in
         [("acme", "ndjson"), ("acme", "csv"), ("globex", "avro"), ("acme", "parquet")]
     {
         wait_until_free(&server, tenant).await?;
         let mut command = script(&python, "userpilot_flow.py");
         command.args([&server.base_url, &key(&server, tenant)]);
-        command.arg(server.folder()).args([tenant, format]);
+        command.arg(&data).args([tenant, format]);
         println!("{format}: {}", output(&mut command)?.trim());
     }
     let mut command = script(&python, "userpilot_lookups.py");
-    command.args([&server.base_url, &key(&server, "acme")]).arg(server.folder()).arg("acme");
+    command.args([&server.base_url, &key(&server, "acme")]).arg(&data).arg("acme");
     println!("{}", output(&mut command)?.trim());
     Ok(())
 }
 
 /// Whoever is named in `emails` gets the links, and needs no key for them.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mail_brings_the_links() -> anyhow::Result<()> {
+async fn a_mail_brings_the_links(source: Source) -> anyhow::Result<()> {
     let Some(python) = interpreter() else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), Options::rows(1_000)).await?;
+    let server = Server::start(folder.path(), Options::rows(1_000).on(source)).await?;
     let body = json!({
         "from": "2026-01-05", "to": "2026-01-06", "format": "csv",
         "emails": ["ada@example.com", "bob@example.com"],

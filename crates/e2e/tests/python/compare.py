@@ -1,9 +1,9 @@
 """Compares an exported file with the source, value for value, by readers that Outhaul's authors did not write.
 
-compare.py DEMO_FOLDER TENANT OBJECT csv|html|Excel FILE plain|zip
+compare.py DEMO_FOLDER TENANT OBJECT csv|html|Excel FILE plain|zip as-in-source|any-order
 
 The source is read by polars from the demo's Parquet files; the file by Python's csv, html.parser or openpyxl. Rows must
-come in the order of the source, without the rows that are marked as deleted. Null and empty text look alike in these formats.
+come in the order of the source (unless in any), without the rows that are marked as deleted. Null and empty text look alike in these formats.
 """
 
 import csv
@@ -20,7 +20,7 @@ import zoneinfo
 import openpyxl
 import polars
 
-folder, tenant, name, form, path, packing = sys.argv[1:]
+folder, tenant, name, form, path, packing, order = sys.argv[1:]
 MASK = "*****"
 with open(pathlib.Path(folder) / "outhaul.toml", "rb") as file:
     tenants = tomllib.load(file)["tenants"]
@@ -114,6 +114,11 @@ frame = source()
 rows = exported()
 header, rows = rows[0], rows[1:]
 assert len(rows) == frame.height, f"{len(rows)} rows in the file, {frame.height} in the source"
+if order == "any-order":
+    # Ids are one of a kind.
+    key = header.index(f"{name}.Id")
+    rows.sort(key=lambda row: row[key])
+    frame = frame.sort("Id")
 cells = 0
 for at, heading in enumerate(header):
     field = heading.split(".", 1)[1]
