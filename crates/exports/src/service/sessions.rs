@@ -3,7 +3,8 @@
 use super::{Exports, require};
 use crate::export::Export;
 use crate::principal::{Principal, Role};
-use crate::session::{self, Advance, Session, SessionRef};
+use crate::query::{Query, Select};
+use crate::session::{self, Advance, Mark, Session, SessionRef};
 use crate::spec::ExportSpec;
 use crate::{Error, ErrorKind, ExportId, Result};
 
@@ -103,6 +104,24 @@ impl Exports {
             replay_of: ask.replay,
             queries,
         };
-        session::freeze(spec, &session, at, replayed.as_ref())
+        session::freeze(spec, &session, at, replayed.as_ref())?;
+        for query in &spec.queries {
+            self.check_increments(who, &query.query).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether what changes from now on will be told: asked of a query that begins in full, so that
+    /// it is refused now and not by its second export.
+    async fn check_increments(&self, who: &Principal, query: &Query) -> Result<()> {
+        let Query::Select(select) = query else { return Ok(()) };
+        if select.since.is_some() {
+            return Ok(());
+        }
+        let source = self.parts.catalog.require(&select.object)?.table.source.clone();
+        let from_now = Mark { source, taken_at: self.now(), value: serde_json::Value::Null };
+        let next = Select { since: Some(from_now), ..select.as_ref().clone() };
+        let next = Query::Select(Box::new(next));
+        self.parts.planner.check(&who.scope, &next).await.map(drop)
     }
 }

@@ -1,5 +1,7 @@
 //! The use cases over fakes.
 
+mod sessions;
+
 use std::time::Duration;
 
 use super::{RequestKey, Submission};
