@@ -32,6 +32,11 @@ impl Native {
         self.base_url.clone_from(&server.base_url);
     }
 
+    /// Goes on at a server that knows the key, too.
+    pub fn at(&mut self, base_url: &str) {
+        base_url.clone_into(&mut self.base_url);
+    }
+
     /// A request to a path below `/api/v1`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}/api/v1{path}", self.base_url);

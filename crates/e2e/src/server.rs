@@ -32,6 +32,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Where they are.
     pub source: Source,
+    /// Whether they are in a database that the demo starts by itself.
+    private: bool,
 }
 
 impl Options {
@@ -44,6 +46,14 @@ impl Options {
     #[must_use]
     pub fn on(mut self, source: Source) -> Self {
         self.source = source;
+        self
+    }
+
+    /// With the rows in a database that the demo starts by itself and that outlives it: whoever asks
+    /// for it stops it.
+    #[must_use]
+    pub fn privately(mut self) -> Self {
+        self.private = true;
         self
     }
 
@@ -194,6 +204,9 @@ async fn spawn(
     demo.args(["demo", "--port", "0", "--rows", &options.rows.to_string(), "--data"]).arg(folder);
     if let Some(database) = database {
         demo.args(["--source", "postgres", "--url", &database.url()]);
+    }
+    if options.private {
+        demo.args(["--source", "postgres"]);
     }
     let mut child = demo
         .envs(options.environment.iter().map(|(name, value)| (name, value)))

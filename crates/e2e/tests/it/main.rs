@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clients;
+mod demo;
 mod disks;
 mod kills;
 mod limits;
@@ -11,5 +12,6 @@ mod object_stores;
 mod openapi;
 mod queries;
 mod restarts;
+mod sources;
 mod userpilot;
 mod values;

@@ -54,7 +54,7 @@ async fn exported(server: &Server, tenant: &str) -> anyhow::Result<Vec<String>> 
         let id = created["id"].as_str().context("an id")?;
         let export = client.finished(id, Duration::from_secs(120)).await?;
         let file = export["artifacts"][0]["id"].as_str().context("a file")?;
-        let path = format!("/exports/{id}/artifacts/{file}");
+        let path = format!("/exports/{id}/files/{file}");
         let answer = client.request(Method::GET, &path).send().await?.error_for_status()?;
         files.push(answer.text().await?);
     }
@@ -115,7 +115,10 @@ async fn a_single_run_reads_a_bucket_by_the_environment() -> anyhow::Result<()> 
     let store = serve(root.path()).await?;
     let run = |source: &str, secret: &str| {
         let mut command = Command::new(program());
-        command.current_dir(root.path()).env("AWS_ACCESS_KEY_ID", KEY).env("AWS_REGION", "us-east-1");
+        command
+            .current_dir(root.path())
+            .env("AWS_ACCESS_KEY_ID", KEY)
+            .env("AWS_REGION", "us-east-1");
         command.env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_ALLOW_HTTP", "true");
         command.env("AWS_ENDPOINT", format!("http://{store}"));
         command.args(["run", "--source", source, "--quiet", "-o", "-"]);
