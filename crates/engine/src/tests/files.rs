@@ -28,6 +28,7 @@ fn config(url: &str, format: Option<FileFormat>) -> Config {
         format,
         delimiter: None,
         decimal_digits: 6,
+        overlap_secs: 300,
         options: BTreeMap::new(),
     }
 }
@@ -55,7 +56,7 @@ async fn every_format_gives_the_same_values() {
     };
     let parquet = World::new().select("tb", &select("Account", &PATHS)).await.expect("rows");
     assert_eq!(parquet.rows.len(), 18);
-    for format in [FileFormat::Csv, FileFormat::Ndjson] {
+    for format in [FileFormat::Csv, FileFormat::Ndjson, FileFormat::Avro] {
         let world = World::of(&Plan { format, ..Plan::default() });
         let text = world.select("tb", &select("Account", &PATHS)).await.expect("rows");
         assert_eq!(normal(text), normal(parquet.clone()), "{format:?}");
@@ -286,6 +287,7 @@ async fn tables_are_discovered_with_their_types() {
         (FileFormat::Parquet, "Invoice.parquet"),
         (FileFormat::Csv, "Invoice.csv"),
         (FileFormat::Ndjson, "Invoice.ndjson"),
+        (FileFormat::Avro, "Invoice.avro"),
     ] {
         let world = World::of(&Plan { format, ..Plan::default() });
         let url = format!("file://{}", world.dir.path().join("data").display());
@@ -298,7 +300,7 @@ async fn tables_are_discovered_with_their_types() {
         assert_eq!(types["Id"], FieldType::Text);
         assert_eq!(types["Amount"], FieldType::Decimal, "{format:?}");
         assert_eq!(types["Deleted"], FieldType::Boolean, "{format:?}");
-        if format == FileFormat::Parquet {
+        if matches!(format, FileFormat::Parquet | FileFormat::Avro) {
             assert_eq!(types["InvoiceDate"], FieldType::Date);
             assert_eq!(types["CreatedDate"], FieldType::Timestamp);
         }

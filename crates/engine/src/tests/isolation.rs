@@ -12,6 +12,7 @@ use outhaul_exports::query::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::postgres_kit;
 use super::kit::{Answer, Plan, TENANTS, World, exists, field, select, write_file};
 use crate::sources::files::FileFormat;
 
@@ -275,15 +276,42 @@ fn no_query_over_lines_of_json_answers_anything_else_with_other_tenants_present(
     compare_worlds(FileFormat::Ndjson);
 }
 
+#[test]
+fn others_rows_change_nothing_avro() {
+    compare_worlds(FileFormat::Avro);
+}
+
+#[test]
+fn no_query_over_postgresql_answers_anything_else_with_other_tenants_present() {
+    let server = postgres_kit::server();
+    let world = |name: &str, tenants: &[&str]| {
+        let plan = Plan { tenants, rows: 14, ..Plan::default() };
+        postgres_kit::world(&server, name, &plan)
+    };
+    let together = world("together", &TENANTS);
+    compare(&together, &TENANTS.map(|tenant| world(tenant, &[tenant])));
+}
+
+#[test]
+fn postgresql_answers_every_query_as_files_do() {
+    let server = postgres_kit::server();
+    let plan = || Plan { rows: 14, ..Plan::default() };
+    let database = postgres_kit::world(&server, "together", &plan());
+    compare(&database, &TENANTS.map(|_| World::of(&plan())));
+}
+
 fn compare_worlds(format: FileFormat) {
+    let world = |tenants: &[&str]| World::of(&Plan { tenants, rows: 14, format, files: 1 });
+    let together = world(&TENANTS);
+    compare(&together, &TENANTS.map(|tenant| world(&[tenant])));
+}
+
+fn compare(together: &World, alone: &[World; TENANTS.len()]) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let world = |tenants: &[&str]| World::of(&Plan { tenants, rows: 14, format, files: 1 });
-    let together = world(&TENANTS);
-    let alone = TENANTS.map(|tenant| world(&[tenant]));
     let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
     let answered = Cell::new(0);
     TestRunner::new(config)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_avro::writer::AvroWriter;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
@@ -76,6 +77,7 @@ impl World {
             format,
             delimiter: None,
             decimal_digits: 6,
+            overlap_secs: 300,
             options: BTreeMap::new(),
         };
         DataFusionEngine::new(Arc::new(catalog()), vec![SourceConfig::Files(config)])
@@ -226,7 +228,7 @@ pub(super) fn refused(result: Result<Answer>) -> Error {
 }
 
 /// Every object's rows: those of all tenants, one after another in turn.
-fn tables(plan: &Plan<'_>) -> Vec<(&'static str, RecordBatch)> {
+pub(super) fn tables(plan: &Plan<'_>) -> Vec<(&'static str, RecordBatch)> {
     let owners: Vec<(String, i64)> = (0..plan.rows)
         .flat_map(|n| plan.tenants.iter().map(move |tenant| ((*tenant).to_owned(), n)))
         .collect();
@@ -372,6 +374,15 @@ pub(super) fn write_file(path: &Path, batch: &RecordBatch, format: FileFormat) {
                 ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
             writer.write(batch).expect("a batch");
             writer.close().expect("a footer");
+        }
+        FileFormat::Avro => {
+            let mut writer =
+                AvroWriter::new(file, batch.schema().as_ref().clone()).expect("a writer");
+            for first in (0..batch.num_rows()).step_by(1000) {
+                let rows = batch.slice(first, 1000.min(batch.num_rows() - first));
+                writer.write(&rows).expect("a batch");
+            }
+            writer.finish().expect("an end");
         }
         FileFormat::Csv => {
             WriterBuilder::new().with_header(true).build(file).write(batch).expect("a batch");

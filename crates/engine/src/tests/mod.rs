@@ -4,6 +4,10 @@ mod barriers;
 
 mod exists;
 mod files;
+mod files_avro;
+mod files_far;
+mod files_lake;
+mod files_partitions;
 mod increments;
 mod isolation;
 mod json;

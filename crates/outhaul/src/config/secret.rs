@@ -26,7 +26,18 @@ pub enum Secrets {
 const SECTIONS: [&str; 4] = ["sources", "artifacts", "store", "mail"];
 
 /// Words in a key that say that its value is a secret.
-const TELLING: [&str; 6] = ["secret", "password", "passwd", "token", "private_key", "account_key"];
+const TELLING: [&str; 10] = [
+    "secret",
+    "password",
+    "passwd",
+    "token",
+    "private_key",
+    "account_key",
+    "service_account_key",
+    "sas_key",
+    "master_key",
+    "customer_key",
+];
 
 /// Replaces every reference in the sections that may hold some, and refuses secrets that are
 /// written out. `env` looks up an environment variable.
@@ -125,7 +136,9 @@ impl Reference {
 
 fn tells_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    TELLING.iter().any(|word| key.contains(word))
+    // The id of an access key is none, and neither is the path of a file.
+    let tells = TELLING.iter().any(|word| key.contains(word)) || key.ends_with("access_key");
+    tells && !key.ends_with("_file")
 }
 
 /// Whether the text is an address with a password in it.

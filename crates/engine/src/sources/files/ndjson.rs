@@ -108,7 +108,7 @@ mod tests {
 
     use datafusion::arrow::array::AsArray;
     use datafusion::arrow::datatypes::{DataType, Field, Schema};
-    use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+    use datafusion::physical_plan::ExecutionPlan;
     use object_store::ObjectStoreExt;
     use object_store::chunked::ChunkedStore;
     use object_store::memory::InMemory;
@@ -145,7 +145,7 @@ mod tests {
             };
             let origins = vec![Origin::File];
             let scan = PartsExec::new(store, Arc::new(reader), &files, schema, origins, partitions);
-            let parts = scan.output_partitioning().partition_count();
+            let parts = scan.properties().partitioning.partition_count();
             assert!(partitions == 1 || parts > 1);
             let mut found = Vec::new();
             for partition in 0..parts {

@@ -97,9 +97,9 @@ impl Writer {
     }
 }
 
-/// The decoder of rows.
+/// The decoder of rows. Texts are not asked for as views: of those it forgets which are null.
 fn decoder(batch_rows: usize) -> ReaderBuilder {
-    ReaderBuilder::new().with_batch_size(batch_rows).with_utf8_view(true).with_tz(Tz::Utc)
+    ReaderBuilder::new().with_batch_size(batch_rows).with_tz(Tz::Utc)
 }
 
 /// What stands between the blocks of a container of our own.

@@ -18,7 +18,7 @@ use datafusion::error::{DataFusionError, Result};
 pub(super) enum Form {
     /// Nothing.
     AsIs,
-    /// One text for each choice of an enumeration.
+    /// A text, or a choice of an enumeration, becomes a view of a text.
     Text,
     /// A UUID of sixteen bytes becomes text.
     Uuid,
@@ -31,7 +31,7 @@ impl Form {
     pub(super) fn of(field: &Field, uuid: bool) -> Self {
         match field.data_type() {
             DataType::FixedSizeBinary(16) if uuid => Self::Uuid,
-            DataType::Dictionary(_, _) => Self::Text,
+            DataType::Dictionary(_, _) | DataType::Utf8 => Self::Text,
             nested if nested.is_nested() && !is_plain(nested) => Self::Json,
             _ => Self::AsIs,
         }
