@@ -4,3 +4,4 @@ mod client;
 mod demo;
 mod files;
 mod program;
+mod sessions;
