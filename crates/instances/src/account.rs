@@ -63,6 +63,25 @@ impl Account {
         command
     }
 
+    /// Refuses a folder that somebody else put there: as root we would give away what a link leads to,
+    /// and trust what is in it.
+    pub fn may_take(&self, folder: &Path) -> anyhow::Result<()> {
+        if self.own {
+            return Ok(());
+        }
+        let about = fs::symlink_metadata(folder)
+            .with_context(|| format!("cannot look at {}", folder.display()))?;
+        if about.is_dir() && [0, self.uid].contains(&about.uid()) {
+            return Ok(());
+        }
+        bail!(
+            "{} is a link or belongs to another user than root and {}; choose another folder, or \
+             take it away",
+            folder.display(),
+            self.name,
+        )
+    }
+
     /// Makes a folder or a file its own.
     pub fn own(&self, path: &Path) -> anyhow::Result<()> {
         if self.own {
@@ -124,6 +143,21 @@ mod tests {
         let found = Account::find(accounts, "postgres").map(|found| (found.uid, found.gid));
         assert_eq!(found, Some((101, 104)));
         assert_eq!(Account::find(accounts, "nobody"), None);
+    }
+
+    #[test]
+    fn what_others_put_there_is_not_taken() {
+        let top = tempfile::tempdir().unwrap();
+        let link = top.path().join("link");
+        std::os::unix::fs::symlink("/etc", &link).unwrap();
+        let account = Account { name: "x".into(), uid: 4_000_001, gid: 4_000_001, own: false };
+        let said = account.may_take(&link).unwrap_err().to_string();
+        assert!(said.contains("is a link"), "{said}");
+        if rustix::process::geteuid().is_root() {
+            account.may_take(top.path()).unwrap();
+            chown(top.path(), Some(4_000_002), None).unwrap();
+            account.may_take(top.path()).unwrap_err();
+        }
     }
 
     #[test]

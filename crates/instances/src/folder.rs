@@ -35,6 +35,7 @@ impl Folder {
             Some(path) => {
                 fs::create_dir_all(path)
                     .with_context(|| format!("cannot make the folder {}", path.display()))?;
+                account.may_take(path)?;
                 path.canonicalize()?
             }
             None => {

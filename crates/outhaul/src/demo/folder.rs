@@ -214,7 +214,7 @@ impl Folder {
         self.write_stamp(&Stamp { rows: None, ..wanted.clone() })?;
         let password = self.password(database, address)?;
         if database.start(password.as_deref())? {
-            errln!("started the demo's own database; it stays until `outhaul demo --stop`");
+            errln!("started {database}; it stays until `outhaul demo --stop`");
         }
         let (url, password) = (database.url()?, password.as_deref());
         let rows = wanted.rows.unwrap_or(ROWS);

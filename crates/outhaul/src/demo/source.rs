@@ -74,3 +74,60 @@ impl Source {
         *self == Self::Files
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "postgres://me:secret@db.test/app";
+
+    fn choose(
+        found: Option<&Source>,
+        kind: Option<Kind>,
+        url: Option<&str>,
+    ) -> Result<Source, String> {
+        let wanted = Wanted { kind, url: url.map(str::to_owned) };
+        let chosen = Source::choose(found.cloned(), &wanted, Path::new("/tmp"));
+        chosen.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_folder_keeps_its_source() {
+        let named = choose(None, Some(Kind::Postgres), Some(URL)).expect("it is free");
+        let private = choose(None, Some(Kind::Postgres), None).expect("it is free");
+        assert_eq!(choose(None, None, Some(URL)), Ok(named.clone()));
+        assert_eq!(choose(None, None, None), Ok(Source::Files));
+        assert_ne!(named, private);
+        for found in [&Source::Files, &named, &private] {
+            assert_eq!(choose(Some(found), None, None).as_ref(), Ok(found));
+        }
+        assert_eq!(choose(Some(&named), None, Some(URL)).as_ref(), Ok(&named));
+        assert_eq!(choose(Some(&private), Some(Kind::Postgres), None).as_ref(), Ok(&private));
+    }
+
+    #[test]
+    fn another_source_is_refused_without_its_password() {
+        let named = choose(None, None, Some(URL)).expect("it is free");
+        for (found, kind, url, expected) in [
+            (None, Some(Kind::Files), Some(URL), "--url is for --source postgres"),
+            (Some(&Source::Files), Some(Kind::Postgres), None, "has its rows in files"),
+            (Some(&Source::Files), None, Some(URL), "has its rows in files"),
+            (Some(&named), Some(Kind::Files), None, "has its rows in a database"),
+            (Some(&named), None, Some("postgres://me:secret@other.test/app"), "another database"),
+            (None, None, Some("mysql://me:secret@db.test/app"), "--url is no address"),
+        ] {
+            let error = choose(found, kind, url).expect_err(expected);
+            assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn it_is_remembered_as_it_is() {
+        for source in [choose(None, None, None), choose(None, None, Some(URL))] {
+            let source = source.expect("it is free");
+            let text = serde_json::to_string(&source).expect("JSON");
+            assert!(!text.contains("secret"), "{text}");
+            assert_eq!(serde_json::from_str::<Source>(&text).expect("it reads back"), source);
+        }
+    }
+}

@@ -23,6 +23,8 @@ use crate::demo::data::{Table, World, quoted, quoted_text, tables};
 const OURS: &str = "Outhaul's demo";
 /// Rows made and sent at a time.
 const BATCH_ROWS: u64 = 8_192;
+/// Nobody waits for each statement to be on the disk, and indexes are sorted in memory.
+const SETTINGS: &str = "set synchronous_commit = off; set maintenance_work_mem = '128MB'";
 /// Connections at most.
 const CONNECTIONS_MAX: usize = 4;
 
@@ -62,18 +64,31 @@ pub async fn load(
     make_tables(&client, &tables).await.context("cannot make the demo's tables")?;
     let work = Work::of(&tables, &world);
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(CONNECTIONS_MAX);
-    let connections = (0..count).map(|_| send(url, password, &tables, world, &work, progress));
-    try_join_all(connections).await?;
-    for table in tables.iter() {
-        let statements = table.complete(SCHEMA);
-        client.batch_execute(&statements.join(";\n")).await.context(table.name)?;
+    let clients = try_join_all((0..count).map(|_| connect(url, password))).await?;
+    for client in clients.iter().chain([&client]) {
+        client.batch_execute(SETTINGS).await?;
     }
+    try_join_all(clients.iter().map(|client| send(client, &tables, world, &work, progress)))
+        .await?;
+    try_join_all(clients.iter().map(|client| complete(client, &tables, &work))).await?;
+    // One after the other: each locks two tables.
     for table in tables.iter() {
         let statements = table.references(SCHEMA, &tables);
         client.batch_execute(&statements.join(";\n")).await.context(table.name)?;
+    }
+    // What is written before is on the disk when this is.
+    client.batch_execute(&format!("set synchronous_commit = on; {}", comment(stamp))).await?;
+    Ok(())
+}
+
+/// Keys, indexes and comments of table after table, and what the planner of queries knows of it.
+async fn complete(client: &Client, tables: &[Table], work: &Work) -> anyhow::Result<()> {
+    while let Some(at) = work.next_table() {
+        let table = &tables[at];
+        let statements = table.complete(SCHEMA);
+        client.batch_execute(&statements.join(";\n")).await.context(table.name)?;
         client.batch_execute(&format!("vacuum analyze {}", name(table))).await?;
     }
-    client.batch_execute(&comment(stamp)).await?;
     Ok(())
 }
 
@@ -102,9 +117,12 @@ fn name(table: &Table) -> String {
     format!("{}.{}", quoted(SCHEMA), quoted(table.name))
 }
 
-/// What is still to be sent, the largest parts first.
+/// What is still to be done, the largest first.
 struct Work {
+    /// Parts to send.
     waiting: Mutex<VecDeque<(usize, Range<u64>)>>,
+    /// Tables to complete.
+    incomplete: Mutex<VecDeque<usize>>,
     done: AtomicU64,
     total: u64,
 }
@@ -116,7 +134,14 @@ impl Work {
             .collect();
         waiting.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.end - rows.start));
         let total = waiting.iter().map(|(_, rows)| rows.end - rows.start).sum();
-        Self { waiting: Mutex::new(waiting.into()), done: AtomicU64::new(0), total }
+        let mut incomplete: Vec<_> = (0..tables.len()).collect();
+        incomplete.sort_by_key(|at| std::cmp::Reverse(world.rows(tables[*at].kind)));
+        let (waiting, incomplete) = (Mutex::new(waiting.into()), Mutex::new(incomplete.into()));
+        Self { waiting, incomplete, done: AtomicU64::new(0), total }
+    }
+
+    fn next_table(&self) -> Option<usize> {
+        self.incomplete.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     fn next(&self) -> Option<(usize, Range<u64>)> {
@@ -124,16 +149,14 @@ impl Work {
     }
 }
 
-/// Sends part after part, on a connection of its own.
+/// Sends part after part.
 async fn send(
-    url: &str,
-    password: Option<&str>,
+    client: &Client,
     tables: &Arc<Vec<Table>>,
     world: World,
     work: &Work,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<()> {
-    let client = connect(url, password).await?;
     while let Some((at, rows)) = work.next() {
         let table = &tables[at];
         let mut sink = pin!(client.copy_in::<_, Bytes>(&table.copy_in(SCHEMA)).await?);

@@ -10,6 +10,7 @@ mod load;
 
 pub use load::{load, loaded};
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -117,10 +118,20 @@ impl Database {
     }
 }
 
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Private(folder) => write!(f, "the demo's own database in {}", folder.display()),
+            Self::Named(url) => write!(f, "the database at {url}"),
+        }
+    }
+}
+
 /// An address without its password, and the password.
 pub fn parsed(address: &str) -> anyhow::Result<(String, Option<String>)> {
     let url = Url::parse(address).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    let url = url
+        .filter(|url| matches!(url.scheme(), "postgres" | "postgresql") && !url.cannot_be_a_base());
     // The address may hold a password.
     let Some(mut url) = url else {
         bail!("--url is no address such as postgres://user:password@host:5432/database");

@@ -71,8 +71,9 @@ table = {{ EUR = "0.92", GBP = "0.79" }}
         };
         let mut text = String::new();
         if let Database::Private(_) = database {
-            text += "# The demo's own server: `outhaul demo` on this folder starts it, and it stays\n\
-                     # until `outhaul demo --stop`.\n";
+            text += &format!(
+                "# This is {database}.\n# `outhaul demo` starts it, and it stays until `outhaul demo --stop`.\n"
+            );
         }
         let url = toml::Value::String(database.url()?);
         text += &format!(
