@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use outhaul_exports::ExportId;
 use outhaul_exports::catalog::FieldType;
 use outhaul_exports::export::State;
 use outhaul_exports::query::{Column, Expr, Protection, Query, Select};
+use outhaul_exports::session::{Advance, SessionQuery, SessionRef};
 use outhaul_exports::spec::{FormatChoice, Packing};
+use outhaul_exports::{ExportId, SessionId};
 
 use super::rig::Rig;
 use super::store::CutStore;
@@ -23,6 +24,7 @@ crate::cases![
     an_error_that_may_not_is_the_end,
     an_answer_that_was_lost_is_asked_for_again,
     sealed_columns_leave_only_sealed,
+    a_completion_says_up_to_where_it_has_read_and_moves_its_session,
     what_a_spreadsheet_would_change_is_said,
 ];
 
@@ -163,6 +165,31 @@ async fn an_answer_that_was_lost_is_asked_for_again() {
     let mut text = String::new();
     std::fs::File::open(file).expect("it opens").read_to_string(&mut text).expect("text");
     assert_eq!(text.lines().count(), 3_001);
+}
+
+async fn a_completion_says_up_to_where_it_has_read_and_moves_its_session() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let mut export = rig.export(&["rows=3000", "rows=10"]);
+    let known = |name: &str| SessionQuery { name: name.into(), fingerprint: "f".repeat(64) };
+    export.spec.session = Some(SessionRef {
+        id: SessionId::random(),
+        name: "series".into(),
+        generation: 0,
+        advance: Advance::OnCompletion,
+        replay_of: None,
+        queries: vec![known("a"), known("b")],
+    });
+    let id = rig.submit(export).await;
+    let export = rig.ended(id).await;
+    let marks = export.manifest.expect("a manifest").marks;
+    assert_eq!(marks.len(), 2);
+    assert!(marks.iter().all(|mark| mark.source == "script"), "{marks:?}");
+    assert!(export.acknowledged_at.is_some(), "the session moved with it");
+    let plain = rig.ended(rig.script("rows=10").await).await;
+    assert!(plain.manifest.expect("a manifest").marks.is_empty());
+    worker.drain.begin(Duration::from_secs(10));
+    worker.ended().await;
 }
 
 async fn sealed_columns_leave_only_sealed() {
