@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use object_store::ObjectStore;
 use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::flow::RowStream;
@@ -93,6 +94,24 @@ impl Engine for DataFusionEngine {
 }
 
 impl DataFusionEngine {
+    /// How a query would be run: the operators, and what each source is asked for. Not for
+    /// customers: it tells names of columns, and whose rows are whose.
+    ///
+    /// # Errors
+    /// As [`Snapshot::check`].
+    pub async fn explain(
+        &self,
+        scope: &TenantScope,
+        limits: &RunLimits,
+        query: &Query,
+    ) -> Result<String> {
+        let moment = self.moment(scope, limits).await?;
+        let (ready, _) = planned(Arc::new(moment), query.clone()).await?;
+        let mut text = String::new();
+        explained(&ready.plan, 0, &mut text);
+        Ok(text)
+    }
+
     pub(crate) async fn moment(&self, scope: &TenantScope, limits: &RunLimits) -> Result<Inner> {
         let taken_at = self.clock.now();
         let mut tables: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -104,14 +123,11 @@ impl DataFusionEngine {
         }
         let mut pinned = HashMap::new();
         let mut guarantees = BTreeSet::new();
-        let mut snapshots = Vec::new();
         for (name, tables) in tables {
             let source =
                 self.sources.get(name).ok_or_else(|| Error::internal("a source went missing"))?;
             guarantees.insert(source.guarantee());
-            let moment = source.pin(&tables).await?;
-            snapshots.extend(moment.snapshot());
-            pinned.insert(name.to_owned(), moment);
+            pinned.insert(name.to_owned(), source.pin(&tables).await?);
         }
         let run = Run::new(limits, pinned.values().filter_map(|p| p.store()).collect(), taken_at)?;
         let guarantee = guarantees.into_iter().collect::<Vec<_>>().join("; ");
@@ -121,7 +137,8 @@ impl DataFusionEngine {
             pinned,
             tables: tokio::sync::Mutex::new(HashMap::new()),
             run,
-            note: SnapshotNote { taken_at, guarantee, sources: snapshots },
+            taken_at,
+            guarantee,
         })
     }
 }
@@ -139,13 +156,20 @@ pub(crate) struct Inner {
     /// Tables by object, opened when first needed.
     tables: tokio::sync::Mutex<HashMap<String, Opened>>,
     run: Run,
-    note: SnapshotNote,
+    taken_at: DateTime<Utc>,
+    guarantee: String,
 }
 
 #[async_trait]
 impl Snapshot for Moment {
     fn note(&self) -> SnapshotNote {
-        self.0.note.clone()
+        // Those whose rows nobody asked for have no moment.
+        let sources = self.0.pinned.values().filter_map(|pinned| pinned.snapshot());
+        SnapshotNote {
+            taken_at: self.0.taken_at,
+            guarantee: self.0.guarantee.clone(),
+            sources: sources.collect(),
+        }
     }
 
     async fn check(&self, query: &Query) -> Result<Vec<ColumnNote>> {
@@ -278,7 +302,11 @@ impl Inner {
         let source = &object.table.source;
         let pinned = self.pinned.get(source);
         let pinned = pinned.ok_or_else(|| unknown_source(&object.name, source))?;
-        let (source, taken_at) = (source.clone(), self.note.taken_at);
+        // A mark may tell of the tables that were opened, and of no others.
+        for object in std::iter::once(object).chain(&object.tombstones) {
+            self.table(object).await?;
+        }
+        let (source, taken_at) = (source.clone(), self.taken_at);
         let mark = Mark { source, taken_at, value: pinned.mark().await? };
         for object in std::iter::once(object).chain(&object.tombstones) {
             increment::changed(object, self.since(object, &mark).await?)?;
@@ -353,6 +381,18 @@ fn physical(session: SessionState, plan: LogicalPlan) -> PlanFuture {
         let planner = Arc::clone(session.query_planner());
         planner.create_physical_plan(&plan, &session).await
     })
+}
+
+/// Writes a plan, an operator a line, with what is behind the walls.
+fn explained(plan: &Arc<dyn ExecutionPlan>, depth: usize, text: &mut String) {
+    let line = displayable(plan.as_ref()).one_line().to_string();
+    *text += &format!("{:width$}{}\n", "", line.trim_end(), width = 2 * depth);
+    if let Some(barrier) = plan.downcast_ref::<TenantBarrierExec>() {
+        explained(&barrier.exposed(), depth + 1, text);
+    }
+    for child in plan.children() {
+        explained(child, depth + 1, text);
+    }
 }
 
 /// A plan of a database's own, where all of the query lies in one and it gains by it: it joins,

@@ -21,6 +21,7 @@ use datafusion::scalar::ScalarValue;
 use object_store::ObjectStore;
 use outhaul_exports::catalog::raw::{RawField, RawObject};
 use outhaul_exports::catalog::{Catalog, FieldType, Object};
+use outhaul_exports::manifest::SourceSnapshot;
 use outhaul_exports::principal::{Tenant, TenantId, TenantScope};
 use outhaul_exports::session::Mark;
 use outhaul_exports::{Error, Result};
@@ -197,6 +198,14 @@ struct OwnedMoment {
 impl Pinned for OwnedMoment {
     fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
         self.inner.store()
+    }
+
+    fn snapshot(&self) -> Option<SourceSnapshot> {
+        self.inner.snapshot()
+    }
+
+    async fn mark(&self) -> Result<serde_json::Value> {
+        self.inner.mark().await
     }
 
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {

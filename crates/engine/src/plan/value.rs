@@ -60,7 +60,8 @@ impl Scope<'_> {
             Value::IsDeleted => {
                 let known = self.guards[0].object().deleted_column.is_some();
                 let column = Expr::Column(Name::new(Some(self.joins.base_alias()), DELETED));
-                Ok(if known { column.is_true() } else { lit(false) })
+                // Not `IS TRUE`, which a plan says is never missing and its operator that it may be.
+                Ok(if known { coalesce(vec![column, lit(false)]) } else { lit(false) })
             }
         }
     }

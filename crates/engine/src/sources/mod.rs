@@ -5,7 +5,9 @@
 
 mod database;
 pub mod files;
+pub mod mysql;
 pub mod postgres;
+pub mod sqlite;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -39,7 +41,7 @@ pub struct Kind {
 }
 
 /// Every kind of source.
-pub const ALL: &[Kind] = &[files::KIND, postgres::KIND];
+pub const ALL: &[Kind] = &[files::KIND, mysql::KIND, postgres::KIND, sqlite::KIND];
 
 /// One `[[sources]]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,14 +51,31 @@ pub enum SourceConfig {
     Files(files::Config),
     /// Tables of a PostgreSQL database.
     Postgres(postgres::Config),
+    /// Tables of a MySQL or MariaDB database.
+    #[serde(rename = "mysql")]
+    MySql(mysql::Config),
+    /// Tables of an SQLite database.
+    Sqlite(sqlite::Config),
 }
 
 impl SourceConfig {
+    /// What `kind` says.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Files(_) => files::KIND.id,
+            Self::Postgres(_) => postgres::KIND.id,
+            Self::MySql(_) => mysql::KIND.id,
+            Self::Sqlite(_) => sqlite::KIND.id,
+        }
+    }
+
     /// The name by which the catalog's objects refer to it.
     pub fn name(&self) -> &str {
         match self {
             Self::Files(config) => &config.name,
             Self::Postgres(config) => &config.name,
+            Self::MySql(config) => &config.name,
+            Self::Sqlite(config) => &config.name,
         }
     }
 }
@@ -88,6 +107,9 @@ pub struct DiscoveredTable {
     pub columns: Vec<DiscoveredColumn>,
     /// Its rows, where the source can tell without reading them.
     pub rows: Option<u64>,
+    /// Whether the types of its columns were guessed from values, as text files have none.
+    #[serde(default)]
+    pub guessed: bool,
     /// What its owner says of it, in a sentence.
     #[serde(default)]
     pub label: Option<String>,
@@ -100,10 +122,17 @@ pub struct DiscoveredTable {
 }
 
 impl DiscoveredTable {
-    /// A table of which a source knows nothing but columns and rows.
+    /// A table of files. Only formats that have types of their own also tell their rows.
     pub fn new(name: &str, columns: Vec<DiscoveredColumn>, rows: Option<u64>) -> Self {
-        let name = name.to_owned();
-        Self { name, columns, rows, label: None, key: Vec::new(), references: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            columns,
+            rows,
+            guessed: rows.is_none(),
+            label: None,
+            key: Vec::new(),
+            references: Vec::new(),
+        }
     }
 }
 
@@ -166,6 +195,8 @@ pub(crate) fn open(
     match config {
         SourceConfig::Files(config) => Ok(Arc::new(files::FileSource::open(config, store)?)),
         SourceConfig::Postgres(config) => Ok(Arc::new(postgres::PostgresSource::open(config)?)),
+        SourceConfig::MySql(config) => Ok(Arc::new(mysql::MySqlSource::open(config)?)),
+        SourceConfig::Sqlite(config) => Ok(Arc::new(sqlite::SqliteSource::open(config)?)),
     }
 }
 

@@ -291,3 +291,26 @@ async fn names_that_are_not_there_are_named() {
     let error = refused(world.select("ta", &select("Invoice", &["Account.Nme"])).await);
     assert_eq!(error.kind(), &ErrorKind::UnknownField { name: "Account.Nme".into() });
 }
+
+#[tokio::test]
+async fn the_mark_of_a_deleted_row_is_a_value_to_group_by() {
+    let mut select = select("Account", &[]);
+    select.columns = vec![
+        column("gone", Expr::IsDeleted),
+        column(
+            "n",
+            Expr::Aggregate { function: Aggregate::Count, distinct: false, of: None },
+        ),
+    ];
+    select.group_by = vec![Expr::IsDeleted];
+    for (deleted, groups) in [
+        (DeletedRows::Exclude, "gone|n\nfalse|18"),
+        (DeletedRows::Only, "gone|n\ntrue|2"),
+        (DeletedRows::Include, "gone|n\nfalse|18\ntrue|2"),
+    ] {
+        select.deleted = deleted;
+        let answer = World::new().select("ta", &select).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{deleted:?}: {}", error.chain()));
+        assert_eq!(answer.sorted().text(), groups, "{deleted:?}");
+    }
+}

@@ -54,6 +54,9 @@ const SENSITIVE: [&str; 12] = [
     "taxid",
 ];
 
+/// Of a comment, the most characters that become a label.
+const LABEL_CHARS_MAX: usize = 120;
+
 /// Why the type of a field of a text file must be looked at.
 const GUESSED_TYPE: &str = "its type was guessed from the values that are there now";
 
@@ -65,7 +68,8 @@ pub fn guess(source: &str, tables: &[DiscoveredTable], tenant_column: Option<&st
         .zip(&names)
         .map(|(table, name)| draft(source, table, name, tenant_column))
         .collect();
-    for at in 0..drafts.len() {
+    for (at, table) in tables.iter().enumerate() {
+        add_references(&mut drafts, at, table);
         add_relations(&mut drafts, at);
     }
     drafts
@@ -104,12 +108,13 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
         let column = &column?.name;
         fields.iter().find(|field| column_of(field) == column).map(|field| field.name.clone())
     };
-    let (key, sure) = key(name, &fields);
+    let declared = declared_key(table, &fields, tenant_column.as_deref());
+    let (key, sure) = declared.unwrap_or_else(|| key(name, &fields));
     let mut draft = Draft {
         object: RawObject {
             name: name.to_owned(),
             plural: plural_of(&table.name, name),
-            label: None,
+            label: label(table.label.as_deref()),
             source: source.to_owned(),
             table: Some(table.name.clone()),
             key,
@@ -126,7 +131,7 @@ fn draft(source: &str, table: &DiscoveredTable, name: &str, tenant: Option<&str>
         reviews: Vec::new(),
     };
     mark_guesses(&mut draft, told.is_some(), tenant_column.is_some(), sure);
-    if is_text(table) {
+    if table.guessed {
         mark_types(&mut draft);
     }
     mark_sensitive(&mut draft);
@@ -145,15 +150,12 @@ fn mark_guesses(draft: &mut Draft, told: bool, found: bool, key_is_sure: bool) {
     if !key_is_sure {
         draft.review("key", "guessed; it must identify a row");
     }
+    if draft.object.updated.is_some() {
+        draft.review("updated", "guessed from its name; every change must set it");
+    }
     if draft.object.deleted_column.is_some() {
         draft.review("deleted_column", "guessed from its name; rows it marks are left out");
     }
-}
-
-/// Whether a table's files are text, which has no types of its own: only formats that have them
-/// also tell their rows without being read.
-fn is_text(table: &DiscoveredTable) -> bool {
-    table.rows.is_none()
 }
 
 /// Types of a text file. What was taken for text is, so nothing is lost by a wrong guess.
@@ -184,7 +186,7 @@ fn field(column: &DiscoveredColumn, taken: &mut HashSet<String>) -> RawField {
     RawField {
         column: (name != column.name).then(|| column.name.clone()),
         name,
-        label: None,
+        label: label(column.label.as_deref()),
         field_type: column.field_type,
         nullable: column.nullable,
         optional: false,
@@ -193,6 +195,27 @@ fn field(column: &DiscoveredColumn, taken: &mut HashSet<String>) -> RawField {
         currency_field: None,
         values: Vec::new(),
     }
+}
+
+/// The first line of what somebody says of a table or a column.
+fn label(comment: Option<&str>) -> Option<String> {
+    let line = comment?.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(LABEL_CHARS_MAX).collect())
+}
+
+/// The key that the source itself declares, but for the column that says whose the row is: within
+/// a tenant that tells nothing.
+fn declared_key(
+    table: &DiscoveredTable,
+    fields: &[RawField],
+    tenant: Option<&str>,
+) -> Option<(Vec<String>, bool)> {
+    let columns = table.key.iter().filter(|column| Some(column.as_str()) != tenant);
+    let named = |column: &String| {
+        fields.iter().find(|field| column_of(field) == column).map(|field| field.name.clone())
+    };
+    let key = columns.map(named).collect::<Option<Vec<_>>>()?;
+    (!key.is_empty()).then_some((key, true))
 }
 
 /// The key: a field named `Id`, or after the object; whether that is plain.
@@ -206,11 +229,44 @@ fn key(object: &str, fields: &[RawField]) -> (Vec<String>, bool) {
     (first.map(|field| field.name.clone()).into_iter().collect(), false)
 }
 
+/// What the source itself declares that rows refer to.
+fn add_references(drafts: &mut [Draft], at: usize, table: &DiscoveredTable) {
+    for reference in &table.references {
+        let target = drafts.iter().map(|draft| &draft.object);
+        let target = target.into_iter().find(|o| o.table.as_ref() == Some(&reference.table));
+        let Some(target) = target.map(|target| target.name.clone()) else { continue };
+        let object = &mut drafts[at].object;
+        // `bill_to_id` leads to `BillTo`, `account_id` to `Account`.
+        let own = reference.columns.iter().rev().find(|column| **column != object.tenant_column);
+        let Some(own) = own else { continue };
+        let stem = own.strip_suffix("_id").or_else(|| own.strip_suffix("Id")).unwrap_or(&target);
+        let mut name = word_of(&pascal(stem));
+        let taken = |name: &str| {
+            object.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name))
+                || object.relations.iter().any(|other| other.name.eq_ignore_ascii_case(name))
+        };
+        while taken(&name) {
+            name.push('_');
+        }
+        let pairs = reference.columns.iter().cloned().zip(reference.target.iter().cloned());
+        object.relations.push(RawRelation {
+            name,
+            label: None,
+            target,
+            columns: pairs.collect(),
+            cardinality: Cardinality::ToOne,
+        });
+    }
+}
+
 /// A column `AccountId` or `account_id` leads to the object `Account`, where that has one key.
 fn add_relations(drafts: &mut [Draft], at: usize) {
     let mut relations: BTreeMap<String, RawRelation> = BTreeMap::new();
     let object = &drafts[at].object;
-    for field in &object.fields {
+    let declared = |field: &RawField| {
+        object.relations.iter().any(|known| known.columns.contains_key(column_of(field)))
+    };
+    for field in object.fields.iter().filter(|field| !declared(field)) {
         let plain = folded(&field.name);
         let Some(stem) = plain.strip_suffix("id").filter(|stem| !stem.is_empty()) else { continue };
         let target = drafts.iter().map(|draft| &draft.object).find(|other| {
@@ -218,9 +274,9 @@ fn add_relations(drafts: &mut [Draft], at: usize) {
         });
         let Some(target) = target else { continue };
         let key = target.fields.iter().find(|field| field.name == target.key[0]);
-        let (Some(key), true) = (key, object.fields.iter().all(|f| f.name != target.name)) else {
-            continue;
-        };
+        let free = object.fields.iter().all(|f| f.name != target.name)
+            && object.relations.iter().all(|known| known.name != target.name);
+        let (Some(key), true) = (key, free) else { continue };
         let relation = RawRelation {
             name: target.name.clone(),
             label: None,
@@ -309,6 +365,7 @@ fn folded(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use outhaul_engine::sources::DiscoveredReference;
     use outhaul_exports::catalog::Catalog;
 
     use super::*;
@@ -333,7 +390,7 @@ mod tests {
             ("tax_id", FieldType::Integer),
         ];
         let columns = table("orders", &columns);
-        let of_text = DiscoveredTable { rows: None, ..columns.clone() };
+        let of_text = DiscoveredTable { guessed: true, ..columns.clone() };
         let [own, guessed] = [columns, of_text].map(|table| guess("main", &[table], Some("name")));
         let whys = |draft: &Draft| {
             ["fields.id", "fields.total", "fields.tax_id"]
@@ -392,7 +449,38 @@ mod tests {
         assert_eq!(invoice.relation("Account").expect("it is").target, "Account");
         assert!(catalog.require("Account").expect("it is").field("iban").expect("it is").sensitive);
         let marked: Vec<_> = drafts[0].reviews.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(marked, ["tenant_column", "deleted_column", "relations.Account"]);
+        assert_eq!(marked, ["tenant_column", "updated", "deleted_column", "relations.Account"]);
+    }
+
+    #[test]
+    fn what_a_database_declares_is_not_guessed() {
+        let text = FieldType::Text;
+        let mut orders = table("orders", &[("org_id", text), ("no", text), ("bill_to_id", text)]);
+        orders.key = vec!["org_id".into(), "no".into()];
+        orders.label = Some("\n Orders of customers.\nMore words.".into());
+        orders.references = vec![DiscoveredReference {
+            name: "orders_bill_to".into(),
+            columns: vec!["org_id".into(), "bill_to_id".into()],
+            table: "contacts".into(),
+            target: vec!["org_id".into(), "id".into()],
+        }];
+        let drafts =
+            guess("main", &[orders, table("contacts", &[("id", text), ("org_id", text)])], None);
+        let order = &drafts[0].object;
+        assert_eq!(
+            (order.key.as_slice(), order.label.as_deref()),
+            (["no".to_owned()].as_slice(), Some("Orders of customers."))
+        );
+        let relation = &order.relations[0];
+        assert_eq!((relation.name.as_str(), relation.target.as_str()), ("BillTo", "Contact"));
+        assert_eq!(relation.columns.len(), 2, "{relation:?}");
+        assert_eq!(
+            drafts[0].reviews.len(),
+            1,
+            "only the tenant is a guess: {:?}",
+            drafts[0].reviews
+        );
+        Catalog::check(drafts.into_iter().map(|draft| draft.object).collect()).expect("sound");
     }
 
     #[test]

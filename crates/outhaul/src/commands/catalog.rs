@@ -24,10 +24,10 @@ use crate::sources;
 pub enum Command {
     /// Write a catalog by reading a source's own schema. What is guessed is marked `# review`.
     #[command(
-        after_help = "Examples:\n  outhaul catalog init data/ --output catalog.toml\n  outhaul catalog init s3://bucket/billing/ --name billing --tenant-column org_id"
+        after_help = "A database's password is taken from PGPASSWORD, MYSQL_PWD.\n\nExamples:\n  outhaul catalog init data/ --output catalog.toml\n  outhaul catalog init postgres://reader@db.example/billing --output catalog.toml\n  outhaul catalog init s3://bucket/billing/ --name billing --tenant-column org_id"
     )]
     Init {
-        /// A folder of files, one file, or the address of an object store.
+        /// A folder of files, one file, or the address of an object store or a database.
         source: String,
         /// The name by which the catalog refers to the source.
         #[arg(long, default_value = "main")]
@@ -132,7 +132,8 @@ async fn init(
         count(reviews, "line", "lines")
     );
     outln!(
-        "name it in outhaul.toml:\n\n[[sources]]\nkind = \"files\"\nname = \"{name}\"\nurl = \"{source}\"\n\n[catalog]\nfile = \"{}\"",
+        "name it in outhaul.toml:\n\n[[sources]]\nkind = \"{}\"\nname = \"{name}\"\nurl = \"{source}\"\n\n[catalog]\nfile = \"{}\"",
+        config.kind(),
         path.display()
     );
     Ok(())

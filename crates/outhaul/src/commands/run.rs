@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 use crate::cli::Pack;
 use crate::config::size::{Size, human};
 use crate::exit::{Code, Exit};
-use crate::output::{count, errln};
+use crate::output::{count, errln, outln};
 use crate::{exit, progress, sources};
 use sink::Output;
 
@@ -46,7 +46,7 @@ const SOURCE: &str = "given";
     after_help = "Tables are named by their file's name without its ending.\n\nExamples:\n  outhaul run --source lineitem.parquet --object lineitem --format csv --pack gzip --output lineitem.csv.gz\n  outhaul run --source data/ --sql 'select \"Currency\", count(*) from \"Invoice\" group by 1' --output -\n  outhaul run --source orders.csv --object orders --fields id,total --where 'total > 100' --format xlsx --output orders.xlsx"
 )]
 pub struct Options {
-    /// A folder of files, one file, or the address of an object store.
+    /// A folder of files, one file, or the address of an object store or a database.
     #[arg(long, value_name = "URL")]
     source: String,
     /// A key of a source, as in the configuration's [[sources]], such as `format=csv`,
@@ -83,10 +83,19 @@ pub struct Options {
     /// How the file is packed.
     #[arg(long, default_value = "none")]
     pack: Pack,
+    /// Print how the query would be run, and what the source would be asked for; read no rows.
+    #[arg(long)]
+    explain: bool,
     /// The file; it appears when it is whole. `-` is standard output; a pipe or a device is written
     /// directly.
-    #[arg(long, short, value_name = "FILE")]
-    output: String,
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "explain",
+        conflicts_with = "explain"
+    )]
+    output: Option<String>,
     /// Memory of the query's operators; past it they spill to disk.
     #[arg(long, default_value = "128 MiB")]
     memory: Size,
@@ -114,7 +123,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn work(options: &Options) -> anyhow::Result<()> {
-    let output = Output::open(&options.output)?;
+    // Absent only where a plan is asked for.
+    let output = options.output.as_deref().map(Output::open).transpose()?;
     let pipeline = pipeline_options(options)?;
     let spill = Spill::new(options.spill_dir.as_deref())?;
     let limits = RunLimits {
@@ -130,6 +140,11 @@ async fn work(options: &Options) -> anyhow::Result<()> {
     let known =
         |error| known::with_names(error, &own.catalog, options.object.as_deref(), &options.source);
     let query = query(options, &own.catalog).map_err(known)?;
+    let Some(output) = output else {
+        let plan = own.engine.explain(&own.scope, &limits, &query).await;
+        outln!("{}", plan.map_err(anyhow::Error::from).map_err(known)?.trim_end());
+        return Ok(());
+    };
     let moment = own.engine.begin(&own.scope, &limits).await?;
     let rows = moment.open(&query).await.map_err(anyhow::Error::from).map_err(known)?;
     if !options.quiet {
@@ -317,8 +332,8 @@ fn query(options: &Options, catalog: &Catalog) -> anyhow::Result<Query> {
 /// The file's name inside an archive: made of the output's without its endings, by the rule that
 /// makes names of labels.
 fn entry_name(options: &Options, extension: &str) -> EntryName {
-    let named = Path::new(&options.output).file_name().map(|name| name.to_string_lossy());
-    let named = named.filter(|_| options.output != "-");
+    let file = options.output.as_deref().filter(|output| *output != "-").map(Path::new);
+    let named = file.and_then(Path::file_name).map(|name| name.to_string_lossy());
     let stem = named.as_deref().map_or("export", |name| name.split('.').next().unwrap_or(name));
     EntryName::from_label(stem, extension)
 }

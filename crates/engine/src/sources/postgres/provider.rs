@@ -113,6 +113,7 @@ fn discovered(
         name: relation.name.clone(),
         columns: relation.columns.iter().map(column).collect(),
         rows,
+        guessed: false,
         label: relation.comment.clone(),
         key: key.cloned().unwrap_or_default(),
         references,

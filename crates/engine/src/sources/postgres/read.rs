@@ -320,6 +320,11 @@ pub(super) fn failure(object: &str, cause: tokio_postgres::Error) -> Error {
             "source_conflict: the standby ended the statement to apply changes of its primary; the \
              export can be tried again, or read another server"
         }
+        // The name of a snapshot means something only while its transaction lives.
+        code if *code == SqlState::INVALID_PARAMETER_VALUE || *code == SqlState::UNDEFINED_OBJECT => {
+            "source_lost: the database ended the snapshot that the export reads; the export can be \
+             tried again"
+        }
         code if code.code().starts_with("57P") || code.code().starts_with("08") => &away,
         _ => return Error::unavailable(format!("the database failed while it read object {object}"))
             .with_source(cause),
