@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clients;
+mod databases;
 mod demo;
 mod disks;
 mod kills;
