@@ -5,6 +5,7 @@
 //! time is what it measures itself without its imports; ours is the whole process.
 
 mod measure;
+mod postgres;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ pub struct Case {
     pub name: &'static str,
     /// What it does, for people.
     pub title: &'static str,
+    /// Where the rows are.
+    from: From,
     /// Arguments of `outhaul run` besides source and output.
     arguments: &'static [&'static str],
     /// Who else does it.
@@ -49,10 +52,20 @@ pub struct Case {
     pub goal: Option<f64>,
 }
 
+/// Where the rows of a case are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// In a Parquet file.
+    Parquet,
+    /// In a PostgreSQL server on this machine.
+    Postgres,
+}
+
 const CASES: &[Case] = &[
     Case {
         name: "csv",
         title: "Parquet to CSV",
+        from: From::Parquet,
         arguments: &["--object", "lineitem", "--format", "csv"],
         peers: &["duckdb", "polars"],
         goal: Some(0.75),
@@ -60,6 +73,7 @@ const CASES: &[Case] = &[
     Case {
         name: "csv_gzip",
         title: "Parquet to CSV, gzip",
+        from: From::Parquet,
         arguments: &["--object", "lineitem", "--format", "csv", "--pack", "gzip"],
         peers: &["duckdb"],
         goal: Some(0.15),
@@ -67,6 +81,7 @@ const CASES: &[Case] = &[
     Case {
         name: "parquet",
         title: "Parquet to Parquet, zstd",
+        from: From::Parquet,
         arguments: &["--object", "lineitem", "--format", "parquet"],
         peers: &["duckdb", "polars"],
         goal: Some(0.95),
@@ -74,6 +89,7 @@ const CASES: &[Case] = &[
     Case {
         name: "xlsx",
         title: "Parquet to Excel, 1,000,000 rows",
+        from: From::Parquet,
         arguments: &["--sql", "select * from lineitem limit 1000000", "--format", "xlsx"],
         peers: &["polars"],
         goal: Some(0.1),
@@ -81,6 +97,7 @@ const CASES: &[Case] = &[
     Case {
         name: "ndjson",
         title: "Parquet to NDJSON",
+        from: From::Parquet,
         arguments: &["--object", "lineitem", "--format", "ndjson"],
         peers: &["polars"],
         goal: Some(0.9),
@@ -88,9 +105,34 @@ const CASES: &[Case] = &[
     Case {
         name: "avro",
         title: "Parquet to Avro, deflate",
+        from: From::Parquet,
         arguments: &["--object", "lineitem", "--format", "avro"],
         peers: &["polars", "fastavro"],
         goal: None,
+    },
+    Case {
+        name: "postgres_csv",
+        title: "PostgreSQL to CSV",
+        from: From::Postgres,
+        arguments: &["--object", "lineitem", "--format", "csv"],
+        peers: &["psql"],
+        goal: Some(0.85),
+    },
+    Case {
+        name: "postgres_gzip",
+        title: "PostgreSQL to CSV, gzip (psql: plain)",
+        from: From::Postgres,
+        arguments: &["--object", "lineitem", "--format", "csv", "--pack", "gzip"],
+        peers: &["psql"],
+        goal: Some(1.0),
+    },
+    Case {
+        name: "postgres_parquet",
+        title: "PostgreSQL to Parquet, zstd",
+        from: From::Postgres,
+        arguments: &["--object", "lineitem", "--format", "parquet"],
+        peers: &["connectorx", "adbc"],
+        goal: Some(0.55),
     },
 ];
 
@@ -115,8 +157,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let wanted = |case: &&Case| args.case.as_ref().is_none_or(|part| case.name.contains(part));
     let mut outcomes = Vec::new();
-    for case in CASES.iter().filter(wanted) {
-        outcomes.push(compare(case, args.rounds, &program, &python, &source)?);
+    let cases: Vec<_> = CASES.iter().filter(wanted).collect();
+    let server = match cases.iter().any(|case| case.from == From::Postgres) {
+        true => Some(postgres::serve(&program, &source, args.scale)?),
+        false => None,
+    };
+    for case in cases {
+        let from = match (case.from, &server) {
+            (From::Postgres, Some(server)) => PathBuf::from(server.url()),
+            _ => source.clone(),
+        };
+        outcomes.push(compare(case, args.rounds, &program, &python, &from)?);
     }
     let table = report::table(args.scale, args.rounds, &outcomes);
     println!("{table}");

@@ -66,4 +66,39 @@ def avro_type(data_type):
     return {pa.int64(): "long", pa.int32(): "int"}.get(data_type, "string")
 
 
-print({"polars": polars, "duckdb": duckdb, "fastavro": fastavro}[sys.argv[1]](*sys.argv[2:]))
+def psql(case, source, target):
+    import subprocess
+
+    begun = time.perf_counter()
+    subprocess.run(["psql", source, "--quiet", "--command", f"\\copy lineitem to '{target}' csv header"], check=True)
+    return time.perf_counter() - begun
+
+
+def connectorx(case, source, target):
+    import connectorx
+    import pyarrow.parquet as pq
+
+    begun = time.perf_counter()
+    table = connectorx.read_sql(
+        source, "select * from lineitem", return_type="arrow", partition_on="l_orderkey", partition_num=2
+    )
+    pq.write_table(table, target, compression="zstd")
+    return time.perf_counter() - begun
+
+
+def adbc(case, source, target):
+    import adbc_driver_postgresql.dbapi
+    import pyarrow.parquet as pq
+
+    begun = time.perf_counter()
+    with adbc_driver_postgresql.dbapi.connect(source) as connection, connection.cursor() as cursor:
+        cursor.execute("select * from lineitem")
+        rows = cursor.fetch_record_batch()
+        with pq.ParquetWriter(target, rows.schema, compression="zstd") as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+    return time.perf_counter() - begun
+
+
+PEERS = {"polars": polars, "duckdb": duckdb, "fastavro": fastavro, "psql": psql, "connectorx": connectorx, "adbc": adbc}
+print(PEERS[sys.argv[1]](*sys.argv[2:]))

@@ -31,7 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("outhaul-instances", &[]),
     ("outhaul-e2e", &["outhaul-instances"]),
-    ("xtask", &[]),
+    ("xtask", &["outhaul-instances"]),
     ("workspace-hack", &[]),
 ];
 

@@ -314,3 +314,178 @@ async fn until(mut holds: impl FnMut() -> bool) {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_was_emptied_meanwhile_is_not_taken_for_empty() {
+    let server = server();
+    server
+        .sql("CREATE TABLE first (id int, pad text); CREATE TABLE second (id int, pad text); \
+              INSERT INTO second VALUES (1, 'a')")
+        .expect("tables");
+    let own = own(&server).await;
+    let folder = folder();
+    for change in ["TRUNCATE second", "ALTER TABLE second ALTER id TYPE bigint"] {
+        let snapshot = own.engine.begin(&own.scope, &limits(folder.path())).await.expect("begins");
+        snapshot.check(&query(&all_of("first"))).await.expect("the moment is taken");
+        server.sql(change).expect("it changes");
+        let error = refused(collect(snapshot.as_ref(), &query(&all_of("second"))).await);
+        assert!(error.public().starts_with("source_changed: object second"), "{change}: {error}");
+    }
+    // What was asked for once waits for the export.
+    let snapshot = own.engine.begin(&own.scope, &limits(folder.path())).await.expect("begins");
+    snapshot.check(&query(&all_of("first"))).await.expect("the moment is taken");
+    let refused = server.sql("SET lock_timeout = '200ms'; TRUNCATE first");
+    assert!(refused.is_err(), "the export holds it");
+}
+
+/// Columns that come, go and change places between the catalog and the export.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_are_known_by_their_names() {
+    let server = server();
+    server.sql("CREATE TABLE t0 (tenant text, n int, v text); INSERT INTO t0 VALUES ('ta', 1, 'x')").expect("a table");
+    let catalog = Catalog::check(vec![object(0, FieldType::Text)]).expect("a catalog");
+    let engine = engine(&server, server.database(), catalog);
+    let folder = folder();
+    let ask = query(&select("T0", &["V", "N"]));
+    for (change, expected) in [
+        ("ALTER TABLE t0 ADD extra int DEFAULT 7", Ok("V|N\nx|1")),
+        ("ALTER TABLE t0 DROP n; ALTER TABLE t0 ADD n int DEFAULT 5", Ok("V|N\nx|5")),
+        ("ALTER TABLE t0 ALTER v TYPE varchar(9)", Ok("V|N\nx|5")),
+        ("ALTER TABLE t0 ALTER n DROP DEFAULT, ALTER n TYPE date USING '2026-01-01'", Err("field N is of type Date32 in the source")),
+        ("ALTER TABLE t0 DROP n", Err("field N has no column in the source any more")),
+        ("DROP TABLE t0", Err("source_missing: object T0")),
+    ] {
+        server.sql(change).expect("it changes");
+        let snapshot = engine.begin(&scope("ta"), &limits(folder.path())).await.expect("begins");
+        let answer = collect(snapshot.as_ref(), &ask).await;
+        match expected {
+            Ok(text) => assert_eq!(answer.expect("rows").text(), text, "{change}"),
+            Err(text) => {
+                let error = refused(answer);
+                assert!(error.public().contains(text), "{change}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_says_is_told_in_plain_words() {
+    let server = server();
+    server
+        .sql("CREATE TABLE hidden (id int, pad text); CREATE ROLE guest LOGIN; CREATE TABLE open (id int, pad text); GRANT SELECT ON open TO guest; \
+              CREATE VIEW slow AS SELECT n AS id, pg_sleep(1)::text AS pad FROM generate_series(1, 9) n")
+        .expect("tables");
+    let port = server.port();
+    let of = |user: &str, port: u16, database: &str, more: serde_json::Value| {
+        let url = format!("postgres://{user}@127.0.0.1:{port}/{database}");
+        let mut config = serde_json::json!({ "kind": "postgres", "name": "main", "url": url });
+        for (key, value) in more.as_object().expect("an object") {
+            config[key] = value.clone();
+        }
+        config
+    };
+    let none = serde_json::json!({});
+    let user = server.user();
+    let database = server.database();
+    for (config, table, told) in [
+        (of("guest", port, database, none.clone()), "hidden", "source_refused: object T0: the database does not let"),
+        (of("nobody", port, database, none.clone()), "open", "source_refused: object T0: the database refuses"),
+        (of(user, port, "nowhere", none.clone()), "open", "source_refused: object T0: the database refuses"),
+        (of(user, 1, database, none), "open", "the database of object T0 cannot be reached"),
+        (of(user, port, database, serde_json::json!({ "statement_secs": 1 })), "slow", "source_timeout: object T0"),
+        (of(user, port, database, serde_json::json!({ "tls": "verified" })), "open", "the database of object T0 cannot be reached"),
+    ] {
+        let said = config.to_string();
+        let mut raw: RawObject = object(0, FieldType::Text);
+        raw.table = Some(table.to_owned());
+        raw.tenant_column = "pad".to_owned();
+        raw.fields.truncate(1);
+        raw.fields[0].column = Some("id".to_owned());
+        let catalog = Arc::new(Catalog::check(vec![raw]).expect("a catalog"));
+        let config = serde_json::from_value(config).expect("a source");
+        let engine = crate::DataFusionEngine::new(catalog, vec![config]).expect("an engine");
+        let folder = folder();
+        let snapshot = engine.begin(&scope("ta"), &limits(folder.path())).await.expect("begins");
+        let error = refused(collect(snapshot.as_ref(), &query(&select("T0", &["N"]))).await);
+        assert!(error.public().starts_with(told), "{said}: {}", error.chain());
+        assert!(!error.public().contains("127.0.0.1"), "{said}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_as_safe_as_is_asked_for() {
+    let options = outhaul_instances::Options {
+        tls: outhaul_instances::Tls::Required,
+        access: outhaul_instances::Access::Password("let me in".into()),
+        ..outhaul_instances::Options::default()
+    };
+    let server = Postgres::start(options).expect("a server with TLS");
+    server.sql("CREATE TABLE t (id int, pad text); INSERT INTO t VALUES (1, 'a')").expect("a table");
+    let own_ca = server.ca().expect("a certificate").display().to_string();
+    let url = format!("postgres://{}@localhost:{}/{}", server.user(), server.port(), server.database());
+    for (tls, ca, password, opens) in [
+        ("verified", Some(own_ca.as_str()), "let me in", true),
+        ("unverified", None, "let me in", true),
+        ("verified", None, "let me in", false),
+        ("off", None, "let me in", false),
+        ("verified", Some(own_ca.as_str()), "guess", false),
+    ] {
+        let mut config = serde_json::json!({ "kind": "postgres", "name": "main", "url": url, "tls": tls, "password": password });
+        if let Some(ca) = ca {
+            config["ca_file"] = ca.into();
+        }
+        let config = serde_json::from_value(config).expect("a source");
+        let own = crate::OwnSource::open(&config).await;
+        assert_eq!(own.is_ok(), opens, "{tls} {ca:?} {password}: {:?}", own.err().map(|e| e.chain()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_must_go_on_ends_the_attempt_and_the_next_one_is_whole() {
+    let server = server();
+    long_table(&server, 150_000);
+    let settings = [("max_standby_streaming_delay", "100ms"), ("hot_standby_feedback", "off")];
+    let standby = server.replica(&settings).expect("a standby");
+    standby.catch_up(&server).expect("it has all rows");
+    let own = own(&standby).await;
+    let folder = folder();
+    let snapshot = own.engine.begin(&own.scope, &limits(folder.path())).await.expect("begins");
+    let mut batches = snapshot.open(&query(&all_of("long"))).await.expect("it starts").batches;
+    let mut count = batches.try_next().await.expect("rows").map_or(0, |batch| batch.num_rows());
+    server.sql("DELETE FROM long WHERE id % 2 = 0").expect("deleted");
+    server.sql("VACUUM long").expect("the old rows go");
+    let error = loop {
+        match batches.try_next().await {
+            Ok(Some(batch)) => count += batch.num_rows(),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+        // The standby replays while nothing is taken.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    match error {
+        None => assert_eq!(count, 150_000, "the snapshot was whole"),
+        Some(error) => {
+            let words = ["source_conflict", "source_lost", "cannot be reached"];
+            assert!(words.iter().any(|word| error.public().contains(word)), "{}", error.chain());
+        }
+    }
+    standby.catch_up(&server).expect("it has all changes");
+    let again = values(&standby, "long", "id").await.expect("rows");
+    assert_eq!(again.len(), 75_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_room_is_read_on_fewer_connections() {
+    let server = server();
+    long_table(&server, 60_000);
+    server.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 2; GRANT SELECT ON long TO few").expect("a role");
+    let url = server.url_for("few", None, server.database());
+    let config = serde_json::json!({ "kind": "postgres", "name": "main", "url": url, "connections": 8 });
+    let config = serde_json::from_value(config).expect("a source");
+    let own = crate::OwnSource::open(&config).await.expect("its tables");
+    let folder = folder();
+    let snapshot = own.engine.begin(&own.scope, &limits(folder.path())).await.expect("begins");
+    let rows = collect(snapshot.as_ref(), &query(&all_of("long"))).await.expect("rows").rows;
+    assert_eq!(rows.len(), 60_000);
+}

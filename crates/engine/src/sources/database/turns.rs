@@ -18,7 +18,7 @@ use datafusion::arrow::ipc::reader::StreamDecoder;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::execution::disk_manager::{SpillFile, SpillWriter};
+use datafusion::execution::{SpillFile, SpillWriter};
 use futures::{StreamExt, stream};
 use outhaul_exports::Error;
 use tokio::sync::{Mutex, MutexGuard, mpsc, watch};
@@ -183,7 +183,7 @@ impl Outlet {
     }
 
     /// Comes when nobody wants the rows any more.
-    pub(crate) async fn unheard(&self) {
+    pub(crate) async fn unheard(&mut self) {
         self.sender.closed().await;
     }
 

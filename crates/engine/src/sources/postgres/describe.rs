@@ -210,6 +210,32 @@ pub(super) async fn references(
     Ok(rows.iter().map(reference).collect())
 }
 
+/// Keeps the relation from being emptied or rewritten until the transaction ends, and answers
+/// whether that happened since the snapshot was taken. Neither leaves old rows for old snapshots
+/// (PostgreSQL documentation, "Concurrency Control", "Caveats"): the table would seem empty.
+pub(super) async fn hold(
+    client: &Client,
+    relation: &Relation,
+) -> Result<bool, tokio_postgres::Error> {
+    // Others hold nothing that could be kept.
+    if !matches!(relation.kind, b'r' | b'p') {
+        return Ok(true);
+    }
+    client
+        .batch_execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation.quoted()))
+        .await?;
+    // The column is what the snapshot sees, the function what is there now.
+    let row = client
+        .query_one(
+            "SELECT COALESCE(bool_and(c.relfilenode = pg_catalog.pg_relation_filenode(c.oid)), true) \
+             FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm') AND c.oid IN \
+               (SELECT $1::oid UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree($1::oid))",
+            &[&relation.oid],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
 /// Where the rows of a relation are.
 pub(super) async fn leaves(
     client: &Client,

@@ -178,6 +178,12 @@ impl Pinned for PinnedPostgres {
     async fn table(&self, object: &Object) -> Result<Arc<dyn Table>> {
         let session = self.session(&object.name).await?;
         let relation = self.find(session, object).await?;
+        let held = describe::hold(session.client(), &relation).await;
+        if !held.map_err(|cause| failure(&object.name, cause))? {
+            let text = "its table was emptied or rewritten while the export ran; it can be tried again";
+            let text = format!("source_changed: object {}: {text}", object.name);
+            return Err(Error::unavailable(text));
+        }
         let leaves = describe::leaves(session.client(), &relation).await;
         let leaves = leaves.map_err(|cause| failure(&object.name, cause))?;
         let oids = leaves.iter().map(|leaf| leaf.oid).collect();

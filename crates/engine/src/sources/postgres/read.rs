@@ -76,8 +76,14 @@ pub(super) async fn rows(reading: Reading) -> BatchStream {
     for permit in permits {
         let (reading, next, ahead) = (reading.clone(), Arc::clone(&next), Arc::clone(&ahead));
         lanes.spawn(async move {
-            let _permit = permit;
-            lane(&reading, &next, &ahead).await;
+            let mut wire = None;
+            if permit.is_some() {
+                // The server may have no room for one more: then those that are there do it.
+                let Ok(more) = reading.session.wire().await else { return };
+                wire = Some(more);
+            }
+            lane(&reading, &next, &ahead, wire).await;
+            drop(permit);
         });
     }
     drop(next);
@@ -134,8 +140,7 @@ impl Ordered {
 }
 
 /// Reads one range after the other until there are none left or one fails.
-async fn lane(reading: &Reading, next: &Next, ahead: &Semaphore) {
-    let mut wire = None;
+async fn lane(reading: &Reading, next: &Next, ahead: &Semaphore, mut wire: Option<Wire>) {
     loop {
         // Given back by whoever has taken all of the range's rows.
         let Ok(place) = ahead.acquire().await else { return };
