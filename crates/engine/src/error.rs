@@ -332,7 +332,7 @@ fn by_chain(error: DataFusionError) -> Error {
 
 /// Whether a disk is full, however deep that is wrapped: a source may hold one error inside another
 /// without saying so.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
     // The second is DataFusion's own limit of spill files, of which only the text is left here.
     let full = |io: &std::io::Error| {

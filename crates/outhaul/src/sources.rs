@@ -29,6 +29,14 @@ fn below(source: SourceConfig, folder: &Path) -> SourceConfig {
             config.ca_file = config.ca_file.map(|path| folder.join(path));
             SourceConfig::Postgres(config)
         }
+        SourceConfig::MySql(mut config) => {
+            config.ca_file = config.ca_file.map(|path| folder.join(path));
+            SourceConfig::MySql(config)
+        }
+        SourceConfig::Sqlite(mut config) => {
+            config.url = folder.join(config.path()).display().to_string();
+            SourceConfig::Sqlite(config)
+        }
     }
 }
 
@@ -58,7 +66,12 @@ pub fn at_with(
     {
         more.entry("password").or_insert_with(|| password.into());
     }
-    let config = serde_json::from_value(Value::Object(more))?;
+    let config = match serde_json::from_value(Value::Object(more))? {
+        SourceConfig::Files(config) => {
+            SourceConfig::Files(config.with_environment(std::env::vars()))
+        }
+        other => other,
+    };
     Ok(below(config, &std::env::current_dir()?))
 }
 
@@ -75,6 +88,9 @@ impl Kind {
             Some("postgres" | "postgresql") => {
                 Self { name: "postgres", password: Some("PGPASSWORD") }
             }
+            Some("mysql" | "mariadb") => Self { name: "mysql", password: Some("MYSQL_PWD") },
+            Some("sqlite") => Self { name: "sqlite", password: None },
+            None if is_sqlite(url) => Self { name: "sqlite", password: None },
             _ => Self { name: "files", password: None },
         }
     }
@@ -93,4 +109,10 @@ pub fn warn(left_out: Vec<LeftOut>) {
     if more > 0 {
         errln!("warning: {} left out, too", count(more, "more table is", "more tables are"));
     }
+}
+
+/// Whether a path has an ending that SQLite's files have.
+fn is_sqlite(path: &str) -> bool {
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ["sqlite", "sqlite3", "db"].contains(&ending))
 }

@@ -24,7 +24,7 @@ use outhaul_exports::Error;
 use tokio::sync::{Mutex, MutexGuard, mpsc, watch};
 
 use super::exec::{BatchStream, lazy};
-use crate::error::said;
+use crate::error::{is_full, said};
 
 /// Batches that wait for whoever takes them.
 const BATCHES_WAITING: usize = 2;
@@ -176,9 +176,9 @@ impl Outlet {
         }
         let aside = match self.aside.take() {
             Some(aside) => aside,
-            None => Aside::begin(&self.context, &self.schema).map_err(Stop::Failed)?,
+            None => Aside::begin(&self.context, &self.schema).map_err(no_room)?,
         };
-        self.aside = Some(aside.put(batch).await.map_err(Stop::Failed)?);
+        self.aside = Some(aside.put(batch).await.map_err(no_room)?);
         Ok(())
     }
 
@@ -206,6 +206,14 @@ impl Outlet {
         };
         let _ = self.sender.send(last).await;
     }
+}
+
+/// A spill folder that is full is no fault of the source.
+fn no_room(error: DataFusionError) -> Stop {
+    Stop::Failed(match is_full(&error) {
+        true => DataFusionError::ResourcesExhausted(format!("spill files: {error}")),
+        false => error,
+    })
 }
 
 /// Rows in a file.

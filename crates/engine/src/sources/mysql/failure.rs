@@ -64,11 +64,11 @@ pub(super) fn failure(whose: &str, cause: sqlx::Error) -> Error {
                 None => format!("the database failed while it read {whose}"),
             }
         }
-        sqlx::Error::Io(_) => away(),
-        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => format!(
-            "source_refused: {whose}: the connection to its database cannot be encrypted as the \
-             source is configured (tls, ca_file)"
-        ),
+        sqlx::Error::Io(error) => match error.get_ref() {
+            Some(cause) if cause.is::<rustls::Error>() => unsafe_to(whose),
+            _ => away(),
+        },
+        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => unsafe_to(whose),
         // A way to log in that sends the password is not gone without encryption.
         sqlx::Error::Protocol(text) if text.contains("caching_sha2") || text.contains("sha256") => {
             format!(
@@ -79,4 +79,11 @@ pub(super) fn failure(whose: &str, cause: sqlx::Error) -> Error {
         _ => format!("the database failed while it read {whose}"),
     };
     Error::unavailable(text).with_source(cause)
+}
+
+fn unsafe_to(whose: &str) -> String {
+    format!(
+        "source_refused: {whose}: the connection to its database cannot be encrypted as the source is \
+         configured (tls, ca_file)"
+    )
 }
