@@ -204,11 +204,13 @@ async fn missed(overlap: u32, versions: &[Version], exports: &[i64]) -> BTreeSet
     last.into_values().filter(|place| !seen.contains(place)).collect()
 }
 
+/// What it is, the overlap, the versions, the exports, and whether a row is lost.
+type Case = (&'static str, u32, Vec<Version>, Vec<i64>, bool);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ways_to_lose_rows() {
     let hour = 3600;
-    // What it is, the overlap, the versions, the exports, and whether a row is lost.
-    let cases: Vec<(&str, u32, Vec<Version>, Vec<i64>, bool)> = vec![
+    let cases: Vec<Case> = vec![
         ("a late commit", 300, vec![version(1, 10, 19)], vec![15, 30], false),
         ("a late commit, taken naively", 0, vec![version(1, 10, 19)], vec![15, 30], true),
         ("of the same second", 0, vec![version(1, 15, 19)], vec![15, 30], false),
