@@ -18,7 +18,7 @@ use super::number::{self, Numeric};
 use super::types::{Column, Form};
 
 /// Bytes of a batch, about, where its rows are long.
-const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// What the stream begins with: the signature, flags, and the length of an extension of the header.
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";

@@ -33,6 +33,9 @@ impl<'a> Numeric<'a> {
     /// As a whole number of units of 10^-`scale`.
     pub(super) fn decimal(&self, precision: u8, scale: i8) -> Result<i128, &'static str> {
         self.finite()?;
+        if let Some(number) = self.small(precision, scale) {
+            return Ok(number);
+        }
         let mut number = 0_i128;
         for digit in self.values() {
             number = number
@@ -55,6 +58,29 @@ impl<'a> Numeric<'a> {
         let most = power(i32::from(precision)).unwrap_or(i128::MAX);
         let number = number.filter(|number| *number < most).ok_or(TOO_LARGE)?;
         Ok(if self.sign == NEGATIVE { -number } else { number })
+    }
+
+    /// The usual case, in the arithmetic of the machine: at most sixteen digits, of which all are
+    /// kept, and a result that surely fits. `None` for every other.
+    fn small(&self, precision: u8, scale: i8) -> Option<i128> {
+        if self.digits.len() > 4 {
+            return None;
+        }
+        let mut number = 0_i64;
+        for digit in self.values() {
+            number = number * 10_000 + i64::from(digit);
+        }
+        let number = match self.exponent(scale) {
+            0 => number,
+            shift @ 1..=18 => number.checked_mul(POWERS[usize::try_from(shift).ok()?])?,
+            shift @ -18..=-1 => {
+                let power = POWERS[usize::try_from(-shift).ok()?];
+                (number % power == 0).then_some(number / power)?
+            }
+            _ => return None,
+        };
+        let fits = precision > 18 || number < POWERS[usize::from(precision)];
+        fits.then(|| i128::from(if self.sign == NEGATIVE { -number } else { number }))
     }
 
     /// The same in 256 bits.
@@ -99,6 +125,17 @@ impl<'a> Numeric<'a> {
         4 * last + i32::from(scale)
     }
 }
+
+/// The powers of ten that 64 bits hold.
+const POWERS: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
 
 fn power(exponent: i32) -> Option<i128> {
     10_i128.checked_pow(exponent.cast_unsigned())

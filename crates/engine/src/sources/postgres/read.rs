@@ -28,7 +28,7 @@ use crate::sources::database::BatchStream;
 
 /// Batches of a range that wait.
 const BATCHES_WAITING: usize = 8;
-/// Ranges that are read or wait, for each lane.
+/// Ranges that are read or wait, beyond one for each lane.
 const RANGES_AHEAD: usize = 2;
 /// How often a range is tried.
 const TRIES: u32 = 5;
@@ -69,8 +69,9 @@ pub(super) async fn rows(reading: Reading) -> BatchStream {
         permits.push(Some(permit));
     }
     permits.push(None);
-    let ahead = Arc::new(Semaphore::new(permits.len() * RANGES_AHEAD));
-    let (queue, queues) = mpsc::unbounded_channel();
+    let ahead = permits.len() + RANGES_AHEAD;
+    let (queue, queues) = mpsc::channel(ahead);
+    let ahead = Arc::new(Semaphore::new(ahead));
     let mut lanes = JoinSet::new();
     let next = Arc::new(Next { range: AtomicUsize::new(0), order: tokio::sync::Mutex::new(queue) });
     for permit in permits {
@@ -97,7 +98,7 @@ type Queue = mpsc::Receiver<Result<RecordBatch>>;
 /// Which range is next, and the queues of those that were begun, in order.
 struct Next {
     range: AtomicUsize,
-    order: tokio::sync::Mutex<mpsc::UnboundedSender<Queue>>,
+    order: tokio::sync::Mutex<mpsc::Sender<Queue>>,
 }
 
 impl Next {
@@ -109,14 +110,14 @@ impl Next {
             return None;
         }
         let (sender, queue) = mpsc::channel(BATCHES_WAITING);
-        order.send(queue).ok()?;
+        order.send(queue).await.ok()?;
         Some((range, sender))
     }
 }
 
 /// The queues as one stream.
 struct Ordered {
-    queues: mpsc::UnboundedReceiver<Queue>,
+    queues: mpsc::Receiver<Queue>,
     current: Option<Queue>,
     ahead: Arc<Semaphore>,
     /// Dropped with this, and the lanes end.

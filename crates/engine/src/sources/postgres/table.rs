@@ -23,7 +23,7 @@ use crate::sources::database::{Compare, StatementExec, conditions, lazy};
 use crate::sources::{RemoteTable, ScanAsk, Since, Table};
 
 /// Bytes of a range of blocks. The rows of one must find room in the queue of a lane.
-const RANGE_BYTES: i64 = 4 * 1024 * 1024;
+const RANGE_BYTES: i64 = 2 * 1024 * 1024;
 
 /// See the module.
 pub(super) struct PostgresTable {
@@ -123,7 +123,8 @@ impl Table for PostgresTable {
     fn scan(&self, ask: &ScanAsk) -> Result<Arc<dyn ExecutionPlan>> {
         let columns: Arc<[Column]> = ask.columns.iter().map(|&at| self.columns[at].clone()).collect();
         let schema = Arc::new(self.schema.project(&ask.columns)?);
-        let asked: Vec<_> = columns.iter().map(|column| column.asked.as_str()).collect();
+        let asked = columns.iter().map(|column| column.asked(&super::sql::name(&column.name)));
+        let asked: Vec<_> = asked.collect();
         let since = ask.since.as_deref().map(|mark| Horizon::of(mark, &self.relation)).transpose();
         let asked = Ask {
             columns: asked.join(", "),

@@ -95,12 +95,22 @@ pub(super) enum Comparable {
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// What is asked for, over the table's columns.
-    pub(super) asked: String,
+    asked: Asked,
     pub(super) form: Form,
     comparable: Comparable,
     /// The type that a value is written as in a condition.
     literal: &'static str,
+}
+
+/// What is asked for of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Its value.
+    Value,
+    /// Its text.
+    Text,
+    /// The text of its value as JSON.
+    Json,
 }
 
 /// The greatest precision of Arrow's decimals of 128 bits.
@@ -112,21 +122,11 @@ impl Column {
     /// How a column is read whose fields are all declared as `declared`; `None` where they differ
     /// or nothing is declared. `digits` is for numbers that do not say their scale.
     pub(super) fn of(column: &Described, declared: Option<FieldType>, digits: u8) -> Self {
-        let quoted = sql::name(&column.name);
         let (form, comparable, literal) = natural(column, digits);
-        let natural = |form| Self {
-            name: column.name.clone(),
-            asked: quoted.clone(),
-            form,
-            comparable,
-            literal,
-        };
-        let cast = |asked| Self {
-            name: column.name.clone(),
-            asked,
-            form: Form::Text,
-            comparable: Comparable::AsText,
-            literal: "text",
+        let name = column.name.clone();
+        let natural = |form, asked| Self { name: name.clone(), asked, form, comparable, literal };
+        let cast = |asked, comparable| {
+            Self { name: name.clone(), asked, form: Form::Text, comparable, literal: "text" }
         };
         let text = declared == Some(FieldType::Text);
         match form {
@@ -137,16 +137,20 @@ impl Column {
                 | Form::Date
                 | Form::Time
                 | Form::Timestamp,
-            ) if text => cast(format!("{quoted}::text")),
-            Some(form) if column.builtin.as_deref() == Some("bpchar") => {
-                Self { asked: format!("{quoted}::text"), ..natural(form) }
-            }
-            Some(form) => natural(form),
-            None if is_nested(column) && !text => Self {
-                comparable: Comparable::Never,
-                ..cast(format!("to_json({quoted})::text"))
-            },
-            None => cast(format!("{quoted}::text")),
+            ) if text => cast(Asked::Text, Comparable::AsText),
+            Some(form) if column.builtin.as_deref() == Some("bpchar") => natural(form, Asked::Text),
+            Some(form) => natural(form, Asked::Value),
+            None if is_nested(column) && !text => cast(Asked::Json, Comparable::Never),
+            None => cast(Asked::Text, Comparable::AsText),
+        }
+    }
+
+    /// What is asked for, of the column as it is called in the statement.
+    pub(super) fn asked(&self, column: &str) -> String {
+        match self.asked {
+            Asked::Value => column.to_owned(),
+            Asked::Text => format!("{column}::text"),
+            Asked::Json => format!("to_json({column})::text"),
         }
     }
 
@@ -177,7 +181,7 @@ impl Column {
             }
             Comparable::Text => Some(format!("{name} {op} {} COLLATE \"C\"", sql::text(text?)?)),
             Comparable::Equal if equality => Some(format!("{name} = {}", sql::text(text?)?)),
-            Comparable::AsText if equality => Some(format!("{} = {}", self.asked, sql::text(text?)?)),
+            Comparable::AsText if equality => Some(format!("{name}::text = {}", sql::text(text?)?)),
             Comparable::Uuid if equality => Some(match text? {
                 uuid if is_uuid(uuid) => format!("{name} = '{uuid}'"),
                 _ => "1 = 0".to_owned(),
@@ -196,7 +200,7 @@ impl Column {
     pub(super) fn computed(name: &str, form: Form) -> Self {
         Self {
             name: name.to_owned(),
-            asked: String::new(),
+            asked: Asked::Value,
             form,
             comparable: Comparable::Never,
             literal: "text",

@@ -268,14 +268,12 @@ fn value(column: &Column, table: &str) -> Value {
         Form::Uuid => Same::Equality,
         _ => Same::Nowhere,
     };
-    let form = match column.form {
-        Form::Whole(_) => Form::Whole(8),
-        other => other,
-    };
-    let own = super::sql::name(&column.name);
-    let asked = column.asked.replace(&own, &format!("{table}.{own}"));
-    let sql = if matches!(column.form, Form::Whole(2 | 4)) { format!("{asked}::int8") } else { asked };
-    Value { sql, form, same }
+    let asked = column.asked(&format!("{table}.{}", super::sql::name(&column.name)));
+    match column.form {
+        // Whole numbers of all lengths are of one form here.
+        Form::Whole(2 | 4) => Value { sql: format!("{asked}::int8"), form: Form::Whole(8), same },
+        form => Value { sql: asked, form, same },
+    }
 }
 
 /// The conditions by which the tenant's rows are admitted, and no others.
@@ -285,7 +283,7 @@ fn admitted(object: &RemoteObject<'_>, physical: &[Value]) -> Option<Vec<String>
         let any = admission.literals().ok()?.into_iter().map(|value| {
             let schema = DFSchema::empty();
             let none = Columns { schema: &schema, values: &[] };
-            let literal = none.value(&Expr::Literal(value.clone(), None))?;
+            let literal = none.value(&Expr::Literal(value, None))?;
             if column.form == Form::Uuid {
                 return Some(format!("({}::text = {})", column.sql, literal.sql));
             }
