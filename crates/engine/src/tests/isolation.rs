@@ -277,7 +277,7 @@ fn no_query_over_lines_of_json_answers_anything_else_with_other_tenants_present(
 }
 
 #[test]
-fn others_rows_change_nothing_avro() {
+fn no_query_over_avro_answers_anything_else_with_other_tenants_present() {
     compare_worlds(FileFormat::Avro);
 }
 

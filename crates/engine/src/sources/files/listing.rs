@@ -131,12 +131,12 @@ impl FileSource {
         }
         let folder = &self.root.folder;
         let listed = self.root.store.list_with_delimiter(Some(folder)).await.map_err(|cause| {
-            let why = match Said::within(&cause) {
-                Some(said) => format!(": {said}"),
-                None => String::new(),
-            };
-            Error::unavailable(format!("source {} cannot be listed{why}", self.config.name))
-                .with_source(cause)
+            let name = &self.config.name;
+            match Said::within(&cause) {
+                Some(said) => Error::unavailable(format!("source {name} cannot be listed: {said}")),
+                None => Error::unavailable(format!("source {name} cannot be listed"))
+                    .with_source(cause),
+            }
         })?;
         let mut names = BTreeSet::new();
         for file in &listed.objects {

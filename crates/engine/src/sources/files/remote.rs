@@ -212,7 +212,8 @@ fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
 /// A code as stores give it: a word of letters.
 fn word(text: &str) -> Option<String> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-    (1..=64).contains(&end).then(|| text[..end].to_owned())
+    let named = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    (named && end <= 64).then(|| text[..end].to_owned())
 }
 
 fn sentence(
@@ -234,6 +235,7 @@ fn sentence(
             | "TokenRefreshRequired"
             | "NotSignedUp"
             | "AuthenticationFailed"
+            | "AuthorizationFailure"
             | "InvalidAuthenticationInfo"
             | "invalid_grant"
             | "invalid_client"
