@@ -234,15 +234,16 @@ impl Inner {
         if plan.schema().fields().len() != labels.len() + usize::from(counted.is_some()) {
             return Err(Error::internal("a plan has other columns than its query"));
         }
-        let mut after = None;
+        let mut before = None;
         if let Query::Select(select) = query
             && let Some(logical) = self.deleted(select, &plan.schema()).await?
         {
+            let logical = session.optimize(&logical).map_err(planning)?;
             let plan = physical(session.clone(), logical).await.map_err(planning)?;
             refuse_unguarded(&plan).map_err(planning)?;
-            after = Some(plan);
+            before = Some(plan);
         }
-        let ready = Ready { plan, labels, json, estimated_rows, counted, after, warnings };
+        let ready = Ready { plan, labels, json, estimated_rows, counted, before, warnings };
         Ok((ready, session))
     }
 

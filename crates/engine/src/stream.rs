@@ -33,8 +33,8 @@ pub(crate) struct Ready {
     pub(crate) estimated_rows: Option<u64>,
     /// A last column counts the base object's rows. It is checked and does not go on.
     pub(crate) counted: Option<Counted>,
-    /// What comes when all rows of the plan have come, in columns of the same types, uncounted.
-    pub(crate) after: Option<Arc<dyn ExecutionPlan>>,
+    /// What comes before the rows of the plan, in columns of the same types, uncounted.
+    pub(crate) before: Option<Arc<dyn ExecutionPlan>>,
     /// What the reader of the rows must know.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -81,11 +81,11 @@ impl Ready {
             relabel(&batch, &heading)
         });
         let heading = Arc::clone(&schema);
-        let after = stream::iter(self.after)
+        let before = stream::iter(self.before)
             .map(move |plan| execute_stream(plan, Arc::clone(&context)))
             .try_flatten()
             .map(move |batch| relabel(&batch.map_err(running)?, &heading));
-        let batches = batches.chain(after);
+        let batches = before.chain(batches);
         Ok(RowStream { schema, estimated_rows, warnings, batches: batches.boxed() })
     }
 }

@@ -165,7 +165,12 @@ fn writer(server: &Postgres, own: i64, longest: u64, stop: &Arc<AtomicBool>) -> 
                         let insert = "INSERT INTO thing VALUES ($1, 1, now(), 'ta')";
                         transaction.execute(insert, &[&fresh]).await.expect("inserted");
                     }
-                    2 | 3 => {
+                    2 => {
+                        // What was deleted comes back, often in the same increment.
+                        let insert = "INSERT INTO thing VALUES ($1, 1000, now(), 'ta') ON CONFLICT DO NOTHING";
+                        transaction.execute(insert, &[&id]).await.expect("inserted");
+                    }
+                    3 | 4 => {
                         let inner = transaction.savepoint("s").await.expect("a savepoint");
                         inner.execute(update, &[&id, &slow]).await.expect("updated");
                         match random.random() {

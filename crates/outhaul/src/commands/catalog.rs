@@ -1,6 +1,7 @@
 //! `outhaul catalog`: write one from a source's own schema, show it, check it against the sources.
 
 mod compare;
+mod unlisted;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             let (loaded, checked) = load_checked(&file.config, SystemClock.now())?;
             let sources = sources::of(&loaded);
             let problems = compare(&checked, &sources).await?;
+            for note in unlisted::unlisted(&checked.catalog, &sources).await {
+                outln!("note: {note}");
+            }
             if problems.is_empty() {
                 match checked.catalog.objects().count() {
                     1 => outln!("the one object is as the catalog says"),
@@ -108,7 +112,7 @@ async fn init(
     sources::warn(left_out);
     match (tables.is_empty(), holds_some) {
         (true, true) => bail!("{source} holds no table that can be read"),
-        (true, false) => bail!("{source} holds no Parquet, CSV or NDJSON files"),
+        (true, false) => bail!("{source} holds no Parquet, CSV, NDJSON or Avro files"),
         (false, _) => {}
     }
     if let Some(column) = tenant_column {
