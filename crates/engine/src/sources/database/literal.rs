@@ -59,10 +59,12 @@ mod tests {
 
     #[test]
     fn what_has_no_year_of_four_digits_is_not_written() {
-        let moment_of = |micros| {
-            moment(&ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())))
-        };
-        assert_eq!(day(&ScalarValue::Date32(Some(0))).map(|d| d.to_string()).as_deref(), Some("1970-01-01"));
+        let moment_of =
+            |micros| moment(&ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        assert_eq!(
+            day(&ScalarValue::Date32(Some(0))).map(|d| d.to_string()).as_deref(),
+            Some("1970-01-01")
+        );
         assert_eq!(day(&ScalarValue::Date32(Some(-800_000))), None);
         assert_eq!(moment_of(0), Some(DateTime::UNIX_EPOCH));
         assert_eq!(moment_of(i64::MAX), None);

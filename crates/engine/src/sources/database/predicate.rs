@@ -45,7 +45,9 @@ fn condition(term: &Arc<dyn PhysicalExpr>, of: &dyn Compare) -> Option<String> {
                 (Some(left), Some(right)) => Some(format!("({left} AND {right})")),
                 (left, right) => left.or(right),
             },
-            Operator::Or => Some(format!("({} OR {})", condition(left, of)?, condition(right, of)?)),
+            Operator::Or => {
+                Some(format!("({} OR {})", condition(left, of)?, condition(right, of)?))
+            }
             _ => {
                 let column = left.downcast_ref::<Column>()?;
                 let value = right.downcast_ref::<Literal>()?.value();
@@ -128,9 +130,8 @@ mod tests {
     #[test]
     fn conditions_never_admit_fewer_rows() {
         let column = |at| Arc::new(Column::new("c", at)) as Arc<dyn PhysicalExpr>;
-        let value = |n: Option<i64>| {
-            Arc::new(Literal::new(ScalarValue::Int64(n))) as Arc<dyn PhysicalExpr>
-        };
+        let value =
+            |n: Option<i64>| Arc::new(Literal::new(ScalarValue::Int64(n))) as Arc<dyn PhysicalExpr>;
         let fields = ["c", "c"].map(|name| Field::new(name, DataType::Int64, true));
         let schema = Schema::new(fields.to_vec());
         let known = binary(&column(0), Operator::Lt, &value(Some(3)));

@@ -308,7 +308,10 @@ mod tests {
         }
     }
 
-    fn rows(turns: &Arc<Turns<Arc<AtomicUsize>>>, reader: impl Reader<Arc<AtomicUsize>> + 'static) -> BatchStream {
+    fn rows(
+        turns: &Arc<Turns<Arc<AtomicUsize>>>,
+        reader: impl Reader<Arc<AtomicUsize>> + 'static,
+    ) -> BatchStream {
         in_turn(turns, Arc::new(reader), schema(), &Arc::new(TaskContext::default()))
     }
 

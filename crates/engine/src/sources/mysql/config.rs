@@ -74,6 +74,9 @@ fn default_overlap() -> u32 {
 /// The most seconds to reach back: a week.
 const OVERLAP_MAX: u32 = 7 * 24 * 60 * 60;
 
+/// Prepared statements that a connection keeps.
+const STATEMENTS_KEPT: usize = 16;
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -134,8 +137,8 @@ impl Config {
             .no_engine_substitution(false)
             .timezone(None)
             .set_names(false)
-            // A statement is asked once.
-            .statement_cache_capacity(0)
+            // To close one after each use would cost a delayed acknowledgement each time.
+            .statement_cache_capacity(STATEMENTS_KEPT)
             .disable_statement_logging();
         if let Some(Host::Ipv6(ip)) = host(&url) {
             // An address has it in brackets, a socket has not.
@@ -194,7 +197,8 @@ mod tests {
             ("mysql://app@[::1]/app", MySqlSslMode::Preferred),
             ("mysql://app@db.test/app?socket=/run/mysqld.sock", MySqlSslMode::Preferred),
         ] {
-            let (target, database) = config(&serde_json::json!({ "url": url })).target().expect("a target");
+            let (target, database) =
+                config(&serde_json::json!({ "url": url })).target().expect("a target");
             assert_eq!(format!("{:?}", target.get_ssl_mode()), format!("{tls:?}"), "{url}");
             assert!(!target.get_host().contains('['), "{url}");
             assert_eq!(database, "app");
@@ -204,10 +208,16 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_told_without_the_address() {
         for (more, told) in [
-            (serde_json::json!({ "url": "postgres://app@db.test/app" }), "source main: url is no address"),
+            (
+                serde_json::json!({ "url": "postgres://app@db.test/app" }),
+                "source main: url is no address",
+            ),
             (serde_json::json!({ "url": "mysql://db.test/app" }), "names no user"),
             (serde_json::json!({ "url": "mysql://app@db.test" }), "names no database"),
-            (serde_json::json!({ "url": "mysql://app@db.test/app?ssl-mode=disabled" }), "by the keys tls"),
+            (
+                serde_json::json!({ "url": "mysql://app@db.test/app?ssl-mode=disabled" }),
+                "by the keys tls",
+            ),
             (serde_json::json!({ "url": "mysql://app@db.test/app?charset=latin1" }), "than socket"),
             (serde_json::json!({ "decimal_digits": 19 }), "decimal_digits is at most 18"),
             (serde_json::json!({ "overlap_secs": 1_000_000 }), "overlap_secs is at most 604800"),

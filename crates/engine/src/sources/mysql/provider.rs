@@ -22,7 +22,8 @@ use super::session::Session;
 use super::table::{MySqlTable, schema_of};
 use super::types::{Column, Described};
 use crate::sources::{
-    Discovered, DiscoveredColumn, DiscoveredReference, DiscoveredTable, Pinned, Source, Table,
+    Discovered, DiscoveredColumn, DiscoveredReference, DiscoveredTable, LeftOut, Pinned, Source,
+    Table,
 };
 
 /// An opened `mysql` source.
@@ -89,11 +90,16 @@ impl Source for MySqlSource {
         let database = session.database.as_str();
         let keys = describe::keys(connection, database).await.map_err(failed)?;
         let references = describe::references(connection, database).await.map_err(failed)?;
-        let mut tables = Vec::new();
+        let (mut tables, mut left_out) = (Vec::new(), Vec::new());
         for name in describe::names(connection, database).await.map_err(failed)? {
             let found = describe::relation(connection, session.server, database, &name).await;
             // What went away since the names were read is not missed.
             let Some(relation) = found.map_err(failed)? else { continue };
+            if relation.columns.is_empty() {
+                let why = unseen(&format!("table {name}"));
+                left_out.push(LeftOut { table: name, why });
+                continue;
+            }
             let references = references.get(&name).into_iter().flatten();
             tables.push(DiscoveredTable {
                 key: keys.get(&name).cloned().unwrap_or_default(),
@@ -101,8 +107,16 @@ impl Source for MySqlSource {
                 ..discovered(&relation)
             });
         }
-        Ok(Discovered { tables, left_out: Vec::new() })
+        Ok(Discovered { tables, left_out })
     }
+}
+
+/// What is known of a table without columns.
+fn unseen(whose: &str) -> Error {
+    Error::unavailable(format!(
+        "source_data: {whose}: the database shows no columns of it: a view that names a table or \
+         column that is not there, or its user may see none"
+    ))
 }
 
 fn discovered(relation: &Relation) -> DiscoveredTable {
@@ -157,8 +171,10 @@ impl PinnedMySql {
         let connection = wire.connection().map_err(failed)?;
         for (database, name) in places {
             let found = describe::relation(connection, session.server, database, name).await;
-            if let Some(relation) = found.map_err(failed)? {
-                return Ok(relation);
+            match found.map_err(failed)? {
+                Some(relation) if relation.columns.is_empty() => return Err(unseen(whose)),
+                Some(relation) => return Ok(relation),
+                None => {}
             }
         }
         let text = format!("source_missing: {whose}: its source has no table for it");

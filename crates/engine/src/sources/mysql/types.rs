@@ -57,9 +57,15 @@ pub(super) enum Form {
     Float4,
     Float8,
     /// Digits and scale, at most 38.
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     /// The same, at most 65.
-    Wide { precision: u8, scale: i8 },
+    Wide {
+        precision: u8,
+        scale: i8,
+    },
     Date,
     Time,
     Timestamp,

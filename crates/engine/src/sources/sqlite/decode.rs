@@ -84,7 +84,9 @@ pub(super) fn append(cells: &mut Cells, form: Form, value: Stored<'_>) -> Result
             _ => return Err("something else than bytes"),
         },
         (Cells::Text(cells), _) => match value {
-            Stored::Text(text) => cells.append_value(std::str::from_utf8(text).map_err(|_| NO_TEXT)?),
+            Stored::Text(text) => {
+                cells.append_value(std::str::from_utf8(text).map_err(|_| NO_TEXT)?);
+            }
             Stored::Whole(value) => cells.append_value(value.to_string()),
             Stored::Float(value) => cells.append_value(format!("{value:?}")),
             Stored::Bytes(_) => return Err("bytes that are no text"),

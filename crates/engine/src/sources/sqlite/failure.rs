@@ -6,8 +6,14 @@ use outhaul_exports::Error;
 /// What to say where a number means something (SQLite documentation, "Result and Error Codes"); the
 /// low byte of an extended code.
 const TOLD: &[(u32, &str)] = &[
-    (5, "source_locked: {whose}: another process has its database locked; the export can be tried again"),
-    (6, "source_locked: {whose}: another process has its database locked; the export can be tried again"),
+    (
+        5,
+        "source_locked: {whose}: another process has its database locked; the export can be tried again",
+    ),
+    (
+        6,
+        "source_locked: {whose}: another process has its database locked; the export can be tried again",
+    ),
     (
         8,
         "source_refused: {whose}: its database must be written to before it can be read: it is not \

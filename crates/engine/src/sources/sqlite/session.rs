@@ -4,8 +4,8 @@
 //! SQLite has a way to give a snapshot to another connection, but only where it was built with it.
 //! So everything is read over one connection, by turns.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -93,7 +93,10 @@ impl Session {
             turns: Arc::new(Turns::new(Wire { connection, brake, statement_time })),
             is_utf8: encoding == "UTF-8",
             at,
-            id: format!("schema {version}, {pages} pages, at {}", at.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
+            id: format!(
+                "schema {version}, {pages} pages, at {}",
+                at.format("%Y-%m-%dT%H:%M:%S%.3fZ")
+            ),
         })
     }
 }

@@ -164,7 +164,8 @@ impl Column {
                 if !within(&first) || !within(&beyond) {
                     return None;
                 }
-                let (from, until) = (format!("{bytes} >= '{first}'"), format!("{bytes} < '{beyond}'"));
+                let (from, until) =
+                    (format!("{bytes} >= '{first}'"), format!("{bytes} < '{beyond}'"));
                 match op {
                     Operator::Eq => Some(format!("({from} AND {until})")),
                     Operator::Gt | Operator::GtEq => Some(from),
@@ -217,7 +218,8 @@ fn natural(declared: &str, digits: u8) -> Option<Form> {
 /// Of a declared type such as `DECIMAL(10, 2)`.
 fn decimal(declared: &str, digits: u8) -> Form {
     let inner = declared.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
-    let mut numbers = inner.map_or("", |(inner, _)| inner).split(',').map(|n| n.trim().parse::<u8>());
+    let mut numbers =
+        inner.map_or("", |(inner, _)| inner).split(',').map(|n| n.trim().parse::<u8>());
     match (numbers.next(), numbers.next()) {
         (Some(Ok(precision)), None) if (1..=PRECISION_MAX).contains(&precision) => {
             Form::Decimal { precision, scale: 0 }
