@@ -37,23 +37,15 @@ impl<'a> Numeric<'a> {
             return Ok(number);
         }
         let mut number = 0_i128;
-        for digit in self.values() {
+        for step in self.steps(scale) {
+            let (factor, digit) = step?;
             number = number
-                .checked_mul(10_000)
-                .and_then(|number| number.checked_add(i128::from(digit)))
+                .checked_mul(factor.into())
+                .and_then(|number| number.checked_add(digit.into()))
                 .ok_or(TOO_LARGE)?;
         }
-        let number = match self.exponent(scale) {
-            shift @ 0.. => power(shift).and_then(|power| number.checked_mul(power)),
-            shift => {
-                let power = power(-shift).filter(|power| number % power == 0);
-                if number == 0 {
-                    Some(0)
-                } else {
-                    Some(number / power.ok_or(TOO_LONG)?)
-                }
-            }
-        };
+        let shift = power(self.exponent(scale).max(0));
+        let number = if number == 0 { Some(0) } else { shift.and_then(|p| number.checked_mul(p)) };
         // Cannot fail because precisions are at most 38.
         let most = power(i32::from(precision)).unwrap_or(i128::MAX);
         let number = number.filter(|number| *number < most).ok_or(TOO_LARGE)?;
@@ -89,19 +81,14 @@ impl<'a> Numeric<'a> {
         let ten = i256::from_i128(10);
         let power = |exponent: i32| ten.checked_pow(exponent.cast_unsigned());
         let mut number = i256::ZERO;
-        for digit in self.values() {
+        for step in self.steps(scale) {
+            let (factor, digit) = step?;
             number = number
-                .checked_mul(i256::from_i128(10_000))
-                .and_then(|number| number.checked_add(i256::from_i128(i128::from(digit))))
+                .checked_mul(i256::from_i128(factor.into()))
+                .and_then(|number| number.checked_add(i256::from_i128(digit.into())))
                 .ok_or(TOO_LARGE_WIDE)?;
         }
-        let number = match self.exponent(scale) {
-            shift @ 0.. => power(shift).and_then(|power| number.checked_mul(power)),
-            shift => {
-                let power = power(-shift).filter(|p| number.checked_rem(*p) == Some(i256::ZERO));
-                number.checked_div(power.ok_or(TOO_LONG)?)
-            }
-        };
+        let number = power(self.exponent(scale).max(0)).and_then(|p| number.checked_mul(p));
         let most = power(i32::from(precision)).unwrap_or(i256::MAX);
         let number = number.filter(|number| *number < most).ok_or(TOO_LARGE_WIDE)?;
         Ok(if self.sign == NEGATIVE { number.wrapping_neg() } else { number })
@@ -117,6 +104,20 @@ impl<'a> Numeric<'a> {
 
     fn values(&self) -> impl Iterator<Item = i16> {
         self.digits.iter().map(|digit| i16::from_be_bytes(*digit))
+    }
+
+    /// For each digit, by what the number so far is to be multiplied and what is to be added then. Of a
+    /// digit that reaches behind the scale only the part before it is taken: with all of it a number
+    /// of as many digits as fit would not fit.
+    fn steps(&self, scale: i8) -> impl Iterator<Item = Result<(i64, i64), &'static str>> {
+        let first = 4 * i32::from(self.weight) + i32::from(scale);
+        (0_i32..).zip(self.values()).map(move |(at, digit)| {
+            let behind = (4 * at - first).clamp(0, 4);
+            // Cannot fail because it is between 0 and 4.
+            let unit = POWERS[usize::try_from(behind).unwrap_or_default()];
+            let digit = i64::from(digit);
+            if digit % unit == 0 { Ok((10_000 / unit, digit / unit)) } else { Err(TOO_LONG) }
+        })
     }
 
     /// The power of ten by which all digits, read as one whole number, are to be multiplied.
@@ -187,6 +188,12 @@ mod tests {
             (&[9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999], 8, 0, 2,
                 Ok(99_999_999_999_999_999_999_999_999_999_999_999_900)),
             (&[100, 0, 0, 0, 0, 0, 0, 0, 0, 0], 9, 0, 0, Err(TOO_LARGE)),
+            // As many digits as there may be, of which the last ones stand for four each.
+            (&[9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9900], 6, 0, 10,
+                Ok(99_999_999_999_999_999_999_999_999_999_999_999_999)),
+            (&[9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9900], -1, NEGATIVE, 38,
+                Ok(-99_999_999_999_999_999_999_999_999_999_999_999_999)),
+            (&[9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9990], 6, 0, 10, Err(TOO_LONG)),
             (&[], 0, NAN, 2, Err("NaN")),
             (&[], 0, MINUS_INFINITY, 2, Err("infinity")),
         ] {
@@ -198,6 +205,9 @@ mod tests {
                 assert_eq!(wide, number.map(i256::from_i128), "{digits:?} {weight}, wide");
             }
         }
+        let nines = sent(&[&[99_i16][..], &[9999; 18], &[9900]].concat(), 16, 0);
+        let numeric = Numeric::read(&nines).expect("well formed");
+        assert_eq!(numeric.wide(76, 10).map(|number| number.to_string()), Ok("9".repeat(76)));
         assert!(Numeric::read(&[0; 7]).is_none());
         assert!(Numeric::read(&sent(&[1], 0, 0)[..9]).is_none());
     }
