@@ -63,7 +63,7 @@ impl OwnSource {
             return Err(left_out.remove(0).why);
         }
         if tables.is_empty() {
-            let text = "the source holds no Parquet, CSV, NDJSON or Avro files".to_owned();
+            let text = format!("the source holds no {}", config.contents());
             return Err(Error::invalid("source", text));
         }
         let mut objects: Vec<_> = tables.iter().map(|table| object(config.name(), table)).collect();

@@ -45,9 +45,17 @@ fn completed(names: &[&str], warnings: Vec<Warning>) -> Outcome {
         columns: Vec::new(),
     };
     let artifacts = names.iter().map(artifact).collect();
-    let snapshot = SnapshotNote { taken_at: testing::noon(), guarantee: "one moment".into(), sources: Vec::new() };
+    let snapshot = SnapshotNote {
+        taken_at: testing::noon(),
+        guarantee: "one moment".into(),
+        sources: Vec::new(),
+    };
     let progress = Progress::default();
-    Outcome::Completed { manifest: Manifest { snapshot, artifacts, marks: Vec::new() }, warnings, progress }
+    Outcome::Completed {
+        manifest: Manifest { snapshot, artifacts, marks: Vec::new() },
+        warnings,
+        progress,
+    }
 }
 
 fn links(count: usize) -> Vec<FileLink> {

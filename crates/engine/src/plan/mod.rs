@@ -125,17 +125,15 @@ pub(crate) fn plan(
 /// Whether a relation of the query may lead to several rows, for all that its source knows.
 fn leads_to_several(joins: &Joins, guards: &[Arc<Guard>]) -> bool {
     joins.joined().iter().zip(&guards[1..]).any(|(join, guard)| {
-        let columns: Vec<_> = join.relation.columns.iter().map(|(_, there)| there.as_str()).collect();
+        let columns: Vec<_> =
+            join.relation.columns.iter().map(|(_, there)| there.as_str()).collect();
         !guard.table().is_unique(&columns)
     })
 }
 
 /// How many rows to expect: said only where nothing but the range narrows the base object's rows.
 fn estimate(select: &Select, aggregate: bool, guards: &[Arc<Guard>]) -> Option<u64> {
-    if aggregate
-        || select.filter.is_some()
-        || select.where_sql.is_some()
-        || select.since.is_some()
+    if aggregate || select.filter.is_some() || select.where_sql.is_some() || select.since.is_some()
     {
         return None;
     }

@@ -59,6 +59,14 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// What it should hold, for whoever looks into one that holds nothing.
+    pub fn contents(&self) -> &'static str {
+        match self {
+            Self::Files(_) => "Parquet, CSV, NDJSON or Avro files",
+            _ => "table that its user may read",
+        }
+    }
+
     /// What `kind` says.
     pub fn kind(&self) -> &'static str {
         match self {

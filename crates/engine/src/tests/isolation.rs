@@ -12,8 +12,8 @@ use outhaul_exports::query::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::postgres_kit;
 use super::kit::{Answer, Plan, TENANTS, World, exists, field, select, write_file};
+use super::postgres_kit;
 use crate::sources::files::FileFormat;
 
 /// How many queries: more by the environment.

@@ -18,7 +18,12 @@ use super::postgres_kit::{engine, folder, limits, own, server};
 
 /// A column: its type, values as SQL writes them, and the field's type with the texts expected; or
 /// what the error must say.
-type Case = (&'static str, &'static [&'static str], FieldType, Result<&'static [&'static str], &'static str>);
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    FieldType,
+    Result<&'static [&'static str], &'static str>,
+);
 
 const N: &str = "NULL";
 
@@ -26,48 +31,173 @@ const N: &str = "NULL";
 const TYPES: &[Case] = &[
     ("boolean", &["true", "false", "NULL"], FieldType::Boolean, Ok(&["true", "false", N])),
     ("smallint", &["-32768", "32767"], FieldType::Integer, Ok(&["-32768", "32767"])),
-    ("integer", &["-2147483648", "2147483647", "NULL"], FieldType::Integer, Ok(&["-2147483648", "2147483647", N])),
-    ("bigint", &["-9223372036854775808", "9223372036854775807"], FieldType::Integer, Ok(&["-9223372036854775808", "9223372036854775807"])),
+    (
+        "integer",
+        &["-2147483648", "2147483647", "NULL"],
+        FieldType::Integer,
+        Ok(&["-2147483648", "2147483647", N]),
+    ),
+    (
+        "bigint",
+        &["-9223372036854775808", "9223372036854775807"],
+        FieldType::Integer,
+        Ok(&["-9223372036854775808", "9223372036854775807"]),
+    ),
     ("oid", &["4294967295"], FieldType::Integer, Ok(&["4294967295"])),
-    ("real", &["'NaN'", "'Infinity'", "'-Infinity'", "1.5", "-0"], FieldType::Float, Ok(&["NaN", "inf", "-inf", "1.5", "0.0"])),
-    ("double precision", &["'NaN'", "1e308", "5e-324", "0.1"], FieldType::Float, Ok(&["NaN", "1e308", "5e-324", "0.1"])),
-    ("numeric(38,0)", &["99999999999999999999999999999999999999", "-1", "0"], FieldType::Decimal, Ok(&["99999999999999999999999999999999999999", "-1", "0"])),
-    ("numeric(38,38)", &["0.00000000000000000000000000000000000001"], FieldType::Decimal, Ok(&["0.00000000000000000000000000000000000001"])),
-    ("numeric(38,10)", &["-9999999999999999999999999999.9999999999"], FieldType::Decimal, Ok(&["-9999999999999999999999999999.9999999999"])),
-    ("numeric(18,2)", &["-12345678901234.56", "0.01", "NULL"], FieldType::Decimal, Ok(&["-12345678901234.56", "0.01", N])),
-    ("numeric(50,10)", &["1234567890123456789012345678.0123456789"], FieldType::Decimal, Ok(&["1234567890123456789012345678.0123456789"])),
-    ("numeric(50,10)", &["1234567890123456789012345678901234567890.0123456789"], FieldType::Decimal, Err("not a decimal")),
-    ("numeric(50,10)", &["1234567890123456789012345678901234567890.0123456789"], FieldType::Text, Ok(&["1234567890123456789012345678901234567890.0123456789"])),
-    ("numeric", &["1.5", "-0.000001", "123456789012345678901234567890"], FieldType::Decimal, Ok(&["1.500000", "-0.000001", "123456789012345678901234567890.000000"])),
-    ("numeric", &["0.0000001"], FieldType::Decimal, Err("more digits after the point than `decimal_digits`")),
+    (
+        "real",
+        &["'NaN'", "'Infinity'", "'-Infinity'", "1.5", "-0"],
+        FieldType::Float,
+        Ok(&["NaN", "inf", "-inf", "1.5", "0.0"]),
+    ),
+    (
+        "double precision",
+        &["'NaN'", "1e308", "5e-324", "0.1"],
+        FieldType::Float,
+        Ok(&["NaN", "1e308", "5e-324", "0.1"]),
+    ),
+    (
+        "numeric(38,0)",
+        &["99999999999999999999999999999999999999", "-1", "0"],
+        FieldType::Decimal,
+        Ok(&["99999999999999999999999999999999999999", "-1", "0"]),
+    ),
+    (
+        "numeric(38,38)",
+        &["0.00000000000000000000000000000000000001"],
+        FieldType::Decimal,
+        Ok(&["0.00000000000000000000000000000000000001"]),
+    ),
+    (
+        "numeric(38,10)",
+        &["-9999999999999999999999999999.9999999999"],
+        FieldType::Decimal,
+        Ok(&["-9999999999999999999999999999.9999999999"]),
+    ),
+    (
+        "numeric(18,2)",
+        &["-12345678901234.56", "0.01", "NULL"],
+        FieldType::Decimal,
+        Ok(&["-12345678901234.56", "0.01", N]),
+    ),
+    (
+        "numeric(50,10)",
+        &["1234567890123456789012345678.0123456789"],
+        FieldType::Decimal,
+        Ok(&["1234567890123456789012345678.0123456789"]),
+    ),
+    (
+        "numeric(50,10)",
+        &["1234567890123456789012345678901234567890.0123456789"],
+        FieldType::Decimal,
+        Err("not a decimal"),
+    ),
+    (
+        "numeric(50,10)",
+        &["1234567890123456789012345678901234567890.0123456789"],
+        FieldType::Text,
+        Ok(&["1234567890123456789012345678901234567890.0123456789"]),
+    ),
+    (
+        "numeric",
+        &["1.5", "-0.000001", "123456789012345678901234567890"],
+        FieldType::Decimal,
+        Ok(&["1.500000", "-0.000001", "123456789012345678901234567890.000000"]),
+    ),
+    (
+        "numeric",
+        &["0.0000001"],
+        FieldType::Decimal,
+        Err("more digits after the point than `decimal_digits`"),
+    ),
     ("numeric", &["'NaN'"], FieldType::Decimal, Err("column v holds NaN")),
     ("numeric", &["'Infinity'"], FieldType::Decimal, Err("column v holds infinity")),
-    ("numeric", &["'NaN'", "'-Infinity'", "0.0000001"], FieldType::Text, Ok(&["NaN", "-Infinity", "0.0000001"])),
-    ("date", &["'0001-01-01'", "'9999-12-31'", "NULL"], FieldType::Date, Ok(&["0001-01-01", "9999-12-31", N])),
+    (
+        "numeric",
+        &["'NaN'", "'-Infinity'", "0.0000001"],
+        FieldType::Text,
+        Ok(&["NaN", "-Infinity", "0.0000001"]),
+    ),
+    (
+        "date",
+        &["'0001-01-01'", "'9999-12-31'", "NULL"],
+        FieldType::Date,
+        Ok(&["0001-01-01", "9999-12-31", N]),
+    ),
     ("date", &["'infinity'"], FieldType::Date, Err("the date infinity")),
-    ("date", &["'infinity'", "'0044-03-15 BC'"], FieldType::Text, Ok(&["infinity", "0044-03-15 BC"])),
-    ("timestamptz", &["'0001-01-01 00:00:00Z'", "'9999-12-31 23:59:59.999999Z'", "'2026-03-29 02:30:00+02'"], FieldType::Timestamp, Ok(&["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2026-03-29T00:30:00Z"])),
+    (
+        "date",
+        &["'infinity'", "'0044-03-15 BC'"],
+        FieldType::Text,
+        Ok(&["infinity", "0044-03-15 BC"]),
+    ),
+    (
+        "timestamptz",
+        &["'0001-01-01 00:00:00Z'", "'9999-12-31 23:59:59.999999Z'", "'2026-03-29 02:30:00+02'"],
+        FieldType::Timestamp,
+        Ok(&["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2026-03-29T00:30:00Z"]),
+    ),
     ("timestamptz", &["'-infinity'"], FieldType::Timestamp, Err("the moment infinity")),
-    ("timestamptz", &["'-infinity'", "'2026-01-01 00:00+01'"], FieldType::Text, Ok(&["-infinity", "2025-12-31 23:00:00+00"])),
-    ("timestamp(3)", &["'2026-01-02 03:04:05.678'"], FieldType::Timestamp, Ok(&["2026-01-02T03:04:05.678Z"])),
-    ("time", &["'00:00'", "'23:59:59.999999'"], FieldType::Time, Ok(&["00:00:00", "23:59:59.999999"])),
+    (
+        "timestamptz",
+        &["'-infinity'", "'2026-01-01 00:00+01'"],
+        FieldType::Text,
+        Ok(&["-infinity", "2025-12-31 23:00:00+00"]),
+    ),
+    (
+        "timestamp(3)",
+        &["'2026-01-02 03:04:05.678'"],
+        FieldType::Timestamp,
+        Ok(&["2026-01-02T03:04:05.678Z"]),
+    ),
+    (
+        "time",
+        &["'00:00'", "'23:59:59.999999'"],
+        FieldType::Time,
+        Ok(&["00:00:00", "23:59:59.999999"]),
+    ),
     ("time", &["'24:00'"], FieldType::Time, Err("the time 24:00:00")),
     ("time", &["'24:00'"], FieldType::Text, Ok(&["24:00:00"])),
     ("timetz", &["'12:00+02'"], FieldType::Text, Ok(&["12:00:00+02"])),
-    ("interval", &["'1 year 2 mons 3 days 04:05:06.789'", "'-1 day'"], FieldType::Text, Ok(&["P1Y2M3DT4H5M6.789S", "P-1D"])),
-    ("text", &["''", "NULL", "'🦀é'", "E'a\\nb\\t\"'"], FieldType::Text, Ok(&["", N, "🦀é", "a\nb\t\""])),
+    (
+        "interval",
+        &["'1 year 2 mons 3 days 04:05:06.789'", "'-1 day'"],
+        FieldType::Text,
+        Ok(&["P1Y2M3DT4H5M6.789S", "P-1D"]),
+    ),
+    (
+        "text",
+        &["''", "NULL", "'🦀é'", "E'a\\nb\\t\"'"],
+        FieldType::Text,
+        Ok(&["", N, "🦀é", "a\nb\t\""]),
+    ),
     ("varchar(5)", &["'a b  '"], FieldType::Text, Ok(&["a b  "])),
     ("char(5)", &["'ab'", "''"], FieldType::Text, Ok(&["ab", ""])),
     ("\"char\"", &["'x'"], FieldType::Text, Ok(&["x"])),
     ("name", &["'pg_class'"], FieldType::Text, Ok(&["pg_class"])),
     ("bytea", &["'\\x00ff10'", "''"], FieldType::Binary, Ok(&["00ff10", ""])),
-    ("uuid", &["'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"], FieldType::Text, Ok(&["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"])),
+    (
+        "uuid",
+        &["'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"],
+        FieldType::Text,
+        Ok(&["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]),
+    ),
     ("json", &["'{\"b\": 1, \"a\":  2}'"], FieldType::Json, Ok(&["{\"b\": 1, \"a\":  2}"])),
-    ("jsonb", &["'{\"b\": 1, \"a\":  2}'", "'null'", "NULL"], FieldType::Json, Ok(&["{\"a\": 2, \"b\": 1}", "null", N])),
+    (
+        "jsonb",
+        &["'{\"b\": 1, \"a\":  2}'", "'null'", "NULL"],
+        FieldType::Json,
+        Ok(&["{\"a\": 2, \"b\": 1}", "null", N]),
+    ),
     ("xml", &["'<a>é</a>'"], FieldType::Text, Ok(&["<a>é</a>"])),
     ("mood", &["'sad'", "'happy'"], FieldType::Text, Ok(&["sad", "happy"])),
     ("mood[]", &["'{sad,NULL}'"], FieldType::Json, Ok(&["[\"sad\",null]"])),
-    ("integer[]", &["'{1,2,NULL}'", "'{{1,2},{3,4}}'", "'{}'"], FieldType::Json, Ok(&["[1,2,null]", "[[1,2],[3,4]]", "[]"])),
+    (
+        "integer[]",
+        &["'{1,2,NULL}'", "'{{1,2},{3,4}}'", "'{}'"],
+        FieldType::Json,
+        Ok(&["[1,2,null]", "[[1,2],[3,4]]", "[]"]),
+    ),
     ("numeric[]", &["'{0.10,NaN}'"], FieldType::Json, Ok(&["[0.10,\"NaN\"]"])),
     ("integer[]", &["'{1,2}'"], FieldType::Text, Ok(&["{1,2}"])),
     ("pair", &["ROW(1,'x')::pair"], FieldType::Json, Ok(&["{\"a\":1,\"b\":\"x\"}"])),
@@ -88,9 +218,10 @@ const TYPES: &[Case] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_type_comes_as_it_is_or_says_why_not() {
     let server = server();
-    let mut sql = "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TYPE pair AS (a int, b text); \
+    let mut sql =
+        "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TYPE pair AS (a int, b text); \
         CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE DOMAIN price AS numeric(10,2);"
-        .to_owned();
+            .to_owned();
     for (at, (of, values, ..)) in TYPES.iter().enumerate() {
         sql += &format!("CREATE TABLE t{at} (tenant text, n int, v {of});");
         for (n, value) in values.iter().enumerate() {
@@ -98,7 +229,8 @@ async fn every_type_comes_as_it_is_or_says_why_not() {
         }
     }
     server.sql(&sql).expect("tables");
-    let objects = TYPES.iter().enumerate().map(|(at, (_, _, field_type, _))| object(at, *field_type));
+    let objects =
+        TYPES.iter().enumerate().map(|(at, (_, _, field_type, _))| object(at, *field_type));
     let catalog = Catalog::check(objects.collect()).expect("a catalog");
     let engine = engine(&server, server.database(), catalog);
     let folder = folder();
@@ -191,15 +323,18 @@ async fn a_connection_that_breaks_off_costs_nothing_but_time() {
         let cut_at = usize::try_from(rng >> 33).expect("small") % 140_000;
         let mut cut = false;
         let mut ids = Vec::new();
-        while let Some(batch) = batches.try_next().await.unwrap_or_else(|e| panic!("{}", e.chain())) {
+        while let Some(batch) = batches.try_next().await.unwrap_or_else(|e| panic!("{}", e.chain()))
+        {
             count += batch.num_rows();
             ids.push(batch);
             if !cut && count >= cut_at {
                 cut = true;
                 // Every connection that reads; the one that holds the snapshot is not among them.
                 server
-                    .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                          WHERE application_name = 'outhaul' AND query LIKE 'COPY%'")
+                    .sql(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                          WHERE application_name = 'outhaul' AND query LIKE 'COPY%'",
+                    )
                     .expect("they are ended");
             }
         }
@@ -231,7 +366,8 @@ async fn a_snapshot_that_is_lost_fails_the_attempt() {
     let rows = snapshot.open(&query(&all_of("long"))).await.expect("it starts");
     let mut batches = rows.batches;
     batches.try_next().await.expect("a batch");
-    let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outhaul'";
+    let all =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outhaul'";
     server.sql(all).expect("they are ended");
     let error = batches.try_collect::<Vec<_>>().await.expect_err("no joined extract");
     assert!(error.public().contains("source_lost: object long"), "{error}");
@@ -255,7 +391,8 @@ async fn money_that_moves_is_never_seen_twice_or_not_at_all() {
              UPDATE there SET amount = amount + 1 WHERE id = 1 + (i * 8 + {writer}) % 800; \
              COMMIT; END LOOP; END $$"
         );
-        let psql = server.psql().args(["-q", "-c", &sql]).stderr(std::process::Stdio::null()).spawn();
+        let psql =
+            server.psql().args(["-q", "-c", &sql]).stderr(std::process::Stdio::null()).spawn();
         writers.push(psql.expect("a writer"));
     }
     let mut moved = 0;
@@ -266,7 +403,9 @@ async fn money_that_moves_is_never_seen_twice_or_not_at_all() {
             let mut select = Select::of(table);
             select.columns = vec![column("amount", Expr::own("amount"))];
             let rows = collect(snapshot.as_ref(), &query(&select)).await.expect("rows");
-            sums.push(rows.column(0).iter().map(|n| n.parse::<i64>().expect("a number")).sum::<i64>());
+            sums.push(
+                rows.column(0).iter().map(|n| n.parse::<i64>().expect("a number")).sum::<i64>(),
+            );
         }
         assert_eq!(sums.iter().sum::<i64>(), 160_000, "round {round}: {sums:?}");
         moved += i64::from(sums[0] != 80_000);
@@ -288,7 +427,8 @@ async fn what_nobody_wants_any_more_is_stopped_in_the_database() {
         .expect("a view");
     let own = own(&server).await;
     let folder = folder();
-    let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'";
+    let running =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'";
     for sorted in [false, true] {
         let snapshot = own.engine.begin(&own.scope, &limits(folder.path())).await.expect("begins");
         let mut select = all_of("slow");
@@ -320,8 +460,10 @@ async fn until(mut holds: impl FnMut() -> bool) {
 async fn a_table_that_was_emptied_meanwhile_is_not_taken_for_empty() {
     let server = server();
     server
-        .sql("CREATE TABLE first (id int, pad text); CREATE TABLE second (id int, pad text); \
-              INSERT INTO second VALUES (1, 'a')")
+        .sql(
+            "CREATE TABLE first (id int, pad text); CREATE TABLE second (id int, pad text); \
+              INSERT INTO second VALUES (1, 'a')",
+        )
         .expect("tables");
     let own = own(&server).await;
     let folder = folder();
@@ -343,7 +485,9 @@ async fn a_table_that_was_emptied_meanwhile_is_not_taken_for_empty() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn columns_are_known_by_their_names() {
     let server = server();
-    server.sql("CREATE TABLE t0 (tenant text, n int, v text); INSERT INTO t0 VALUES ('ta', 1, 'x')").expect("a table");
+    server
+        .sql("CREATE TABLE t0 (tenant text, n int, v text); INSERT INTO t0 VALUES ('ta', 1, 'x')")
+        .expect("a table");
     let catalog = Catalog::check(vec![object(0, FieldType::Text)]).expect("a catalog");
     let engine = engine(&server, server.database(), catalog);
     let folder = folder();
@@ -352,7 +496,10 @@ async fn columns_are_known_by_their_names() {
         ("ALTER TABLE t0 ADD extra int DEFAULT 7", Ok("V|N\nx|1")),
         ("ALTER TABLE t0 DROP n; ALTER TABLE t0 ADD n int DEFAULT 5", Ok("V|N\nx|5")),
         ("ALTER TABLE t0 ALTER v TYPE varchar(9)", Ok("V|N\nx|5")),
-        ("ALTER TABLE t0 ALTER n DROP DEFAULT, ALTER n TYPE date USING '2026-01-01'", Err("field N is of type Date32 in the source")),
+        (
+            "ALTER TABLE t0 ALTER n DROP DEFAULT, ALTER n TYPE date USING '2026-01-01'",
+            Err("field N is of type Date32 in the source"),
+        ),
         ("ALTER TABLE t0 DROP n", Err("field N has no column in the source any more")),
         ("DROP TABLE t0", Err("source_missing: object T0")),
     ] {
@@ -389,12 +536,32 @@ async fn what_the_server_says_is_told_in_plain_words() {
     let user = server.user();
     let database = server.database();
     for (config, table, told) in [
-        (of("guest", port, database, none.clone()), "hidden", "source_refused: object T0: the database does not let"),
-        (of("nobody", port, database, none.clone()), "open", "source_refused: object T0: the database refuses"),
-        (of(user, port, "nowhere", none.clone()), "open", "source_refused: object T0: the database refuses"),
+        (
+            of("guest", port, database, none.clone()),
+            "hidden",
+            "source_refused: object T0: the database does not let",
+        ),
+        (
+            of("nobody", port, database, none.clone()),
+            "open",
+            "source_refused: object T0: the database refuses",
+        ),
+        (
+            of(user, port, "nowhere", none.clone()),
+            "open",
+            "source_refused: object T0: the database refuses",
+        ),
         (of(user, 1, database, none), "open", "the database of object T0 cannot be reached"),
-        (of(user, port, database, serde_json::json!({ "statement_secs": 1 })), "slow", "source_timeout: object T0"),
-        (of(user, port, database, serde_json::json!({ "tls": "verified" })), "open", "the database of object T0 cannot be reached"),
+        (
+            of(user, port, database, serde_json::json!({ "statement_secs": 1 })),
+            "slow",
+            "source_timeout: object T0",
+        ),
+        (
+            of(user, port, database, serde_json::json!({ "tls": "verified" })),
+            "open",
+            "the database of object T0 cannot be reached",
+        ),
     ] {
         let said = config.to_string();
         let mut raw: RawObject = object(0, FieldType::Text);
@@ -421,9 +588,12 @@ async fn a_connection_is_as_safe_as_is_asked_for() {
         ..outhaul_instances::Options::default()
     };
     let server = Postgres::start(options).expect("a server with TLS");
-    server.sql("CREATE TABLE t (id int, pad text); INSERT INTO t VALUES (1, 'a')").expect("a table");
+    server
+        .sql("CREATE TABLE t (id int, pad text); INSERT INTO t VALUES (1, 'a')")
+        .expect("a table");
     let own_ca = server.ca().expect("a certificate").display().to_string();
-    let url = format!("postgres://{}@localhost:{}/{}", server.user(), server.port(), server.database());
+    let url =
+        format!("postgres://{}@localhost:{}/{}", server.user(), server.port(), server.database());
     for (tls, ca, password, opens) in [
         ("verified", Some(own_ca.as_str()), "let me in", true),
         ("unverified", None, "let me in", true),
@@ -437,7 +607,12 @@ async fn a_connection_is_as_safe_as_is_asked_for() {
         }
         let config = serde_json::from_value(config).expect("a source");
         let own = crate::OwnSource::open(&config).await;
-        assert_eq!(own.is_ok(), opens, "{tls} {ca:?} {password}: {:?}", own.err().map(|e| e.chain()));
+        assert_eq!(
+            own.is_ok(),
+            opens,
+            "{tls} {ca:?} {password}: {:?}",
+            own.err().map(|e| e.chain())
+        );
     }
 }
 
@@ -480,9 +655,12 @@ async fn a_standby_that_must_go_on_ends_the_attempt_and_the_next_one_is_whole() 
 async fn a_server_without_room_is_read_on_fewer_connections() {
     let server = server();
     long_table(&server, 60_000);
-    server.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 2; GRANT SELECT ON long TO few").expect("a role");
+    server
+        .sql("CREATE ROLE few LOGIN CONNECTION LIMIT 2; GRANT SELECT ON long TO few")
+        .expect("a role");
     let url = server.url_for("few", None, server.database());
-    let config = serde_json::json!({ "kind": "postgres", "name": "main", "url": url, "connections": 8 });
+    let config =
+        serde_json::json!({ "kind": "postgres", "name": "main", "url": url, "connections": 8 });
     let config = serde_json::from_value(config).expect("a source");
     let own = crate::OwnSource::open(&config).await.expect("its tables");
     let folder = folder();

@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use outhaul_exports::catalog::Catalog;
 use outhaul_exports::ports::{Engine, Snapshot};
 use outhaul_exports::principal::TenantScope;
-use outhaul_exports::query::{
-    Compare, Condition, DeletedRows, Expr, Literal, Query, Select,
-};
+use outhaul_exports::query::{Compare, Condition, DeletedRows, Expr, Literal, Query, Select};
 use outhaul_exports::session::Mark;
 use outhaul_exports::testing::sample;
 use outhaul_instances::Postgres;
@@ -158,7 +156,10 @@ fn writer(server: &Postgres, own: i64, longest: u64, stop: &Arc<AtomicBool>) -> 
                 let slow = if random.random_range(0..10) == 0 { "1 min" } else { "0" };
                 match random.random_range(0..10) {
                     0 => {
-                        transaction.execute("DELETE FROM thing WHERE id = $1", &[&id]).await.expect("deleted");
+                        transaction
+                            .execute("DELETE FROM thing WHERE id = $1", &[&id])
+                            .await
+                            .expect("deleted");
                     }
                     1 => {
                         fresh += WRITERS;
@@ -206,8 +207,10 @@ async fn no_increment_passes_over_what_was_committed() {
     let stop = Arc::new(AtomicBool::new(false));
     // Most are quick; some are as long as the whole series takes.
     let longest = [20, 20, 100, 100, 500, 1_000, 2_000, 5_000];
-    let writers: Vec<_> =
-        (0..WRITERS).zip(longest).map(|(own, longest)| writer(&server, own, longest, &stop)).collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .zip(longest)
+        .map(|(own, longest)| writer(&server, own, longest, &stop))
+        .collect();
     for round in 0..increments {
         series.step(round).await;
     }

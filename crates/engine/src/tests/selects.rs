@@ -297,10 +297,7 @@ async fn the_mark_of_a_deleted_row_is_a_value_to_group_by() {
     let mut select = select("Account", &[]);
     select.columns = vec![
         column("gone", Expr::IsDeleted),
-        column(
-            "n",
-            Expr::Aggregate { function: Aggregate::Count, distinct: false, of: None },
-        ),
+        column("n", Expr::Aggregate { function: Aggregate::Count, distinct: false, of: None }),
     ];
     select.group_by = vec![Expr::IsDeleted];
     for (deleted, groups) in [

@@ -112,7 +112,7 @@ async fn init(
     sources::warn(left_out);
     match (tables.is_empty(), holds_some) {
         (true, true) => bail!("{source} holds no table that can be read"),
-        (true, false) => bail!("{source} holds no Parquet, CSV, NDJSON or Avro files"),
+        (true, false) => bail!("{source} holds no {}", config.contents()),
         (false, _) => {}
     }
     if let Some(column) = tenant_column {

@@ -134,8 +134,9 @@ impl FileSource {
             let name = &self.config.name;
             match Said::within(&cause) {
                 Some(said) => Error::unavailable(format!("source {name} cannot be listed: {said}")),
-                None => Error::unavailable(format!("source {name} cannot be listed"))
-                    .with_source(cause),
+                None => {
+                    Error::unavailable(format!("source {name} cannot be listed")).with_source(cause)
+                }
             }
         })?;
         let mut names = BTreeSet::new();

@@ -112,7 +112,9 @@ impl Config {
         }
         let settings = self.url.split_once('?').map_or("", |(_, settings)| settings);
         if settings.split('&').any(|setting| setting.starts_with("ssl")) {
-            return Err(self.wrong("url", "says how to encrypt; say it by the keys tls and ca_file"));
+            return Err(
+                self.wrong("url", "says how to encrypt; say it by the keys tls and ca_file")
+            );
         }
         let mut target: tokio_postgres::Config = self.url.parse().map_err(|cause| {
             // The cause may quote the address.
@@ -124,7 +126,8 @@ impl Config {
         if let Some(password) = &self.password {
             target.password(password);
         }
-        let tls = self.tls.unwrap_or_else(|| if is_local(&target) { Tls::Off } else { Tls::Verified });
+        let tls =
+            self.tls.unwrap_or_else(|| if is_local(&target) { Tls::Off } else { Tls::Verified });
         target
             .application_name("outhaul")
             .connect_timeout(CONNECT_TIME)
@@ -151,7 +154,8 @@ fn is_local(target: &tokio_postgres::Config) -> bool {
         && hosts.iter().all(|host| match host {
             Host::Unix(_) => true,
             Host::Tcp(name) => {
-                name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+                name == "localhost"
+                    || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
             }
         })
 }
@@ -186,9 +190,15 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_told_without_the_address() {
         for (more, told) in [
-            (serde_json::json!({ "url": "mysql://app@db.test/app" }), "source main: url is no address"),
+            (
+                serde_json::json!({ "url": "mysql://app@db.test/app" }),
+                "source main: url is no address",
+            ),
             (serde_json::json!({ "url": "postgres://db.test/app" }), "names no user"),
-            (serde_json::json!({ "url": "postgres://app@h/app?sslmode=require" }), "by the keys tls"),
+            (
+                serde_json::json!({ "url": "postgres://app@h/app?sslmode=require" }),
+                "by the keys tls",
+            ),
             (serde_json::json!({ "connections": 0 }), "connections is 1 to 32"),
             (serde_json::json!({ "decimal_digits": 19 }), "decimal_digits is at most 18"),
         ] {

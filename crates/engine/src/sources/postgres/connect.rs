@@ -105,10 +105,11 @@ fn roots(config: &Config) -> Result<RootCertStore> {
         }
         return Ok(roots);
     };
-    let unreadable = |cause| {
-        config.wrong("ca_file", "cannot be read as certificates in PEM").with_source(cause)
-    };
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|c| unreadable(Boxed::from(c)))? {
+    let unreadable =
+        |cause| config.wrong("ca_file", "cannot be read as certificates in PEM").with_source(cause);
+    for certificate in
+        CertificateDer::pem_file_iter(path).map_err(|c| unreadable(Boxed::from(c)))?
+    {
         let certificate = certificate.map_err(|cause| unreadable(Boxed::from(cause)))?;
         roots.add(certificate).map_err(|cause| unreadable(Boxed::from(cause)))?;
     }

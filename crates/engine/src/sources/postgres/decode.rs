@@ -58,7 +58,8 @@ impl Decoder {
         columns: impl IntoIterator<Item = &'a Column>,
         batch_rows: usize,
     ) -> Self {
-        let columns = columns.into_iter().map(|c| (c.name.clone(), Builder::of(c.form, batch_rows)));
+        let columns =
+            columns.into_iter().map(|c| (c.name.clone(), Builder::of(c.form, batch_rows)));
         let columns = columns.collect();
         Self { schema, columns, rows: 0, bytes: 0, batch_rows, begun: false }
     }

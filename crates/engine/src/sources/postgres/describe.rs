@@ -221,9 +221,7 @@ pub(super) async fn hold(
     if !matches!(relation.kind, b'r' | b'p') {
         return Ok(true);
     }
-    client
-        .batch_execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation.quoted()))
-        .await?;
+    client.batch_execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation.quoted())).await?;
     // The column is what the snapshot sees, the function what is there now.
     let row = client
         .query_one(

@@ -163,7 +163,8 @@ impl PinnedPostgres {
                 return Ok(relation);
             }
         }
-        let text = format!("source_missing: object {}: its source has no table for it", object.name);
+        let text =
+            format!("source_missing: object {}: its source has no table for it", object.name);
         Err(Error::unavailable(text)
             .with_internal(format!("table {named} in source {}", self.config.name)))
     }
@@ -180,7 +181,8 @@ impl Pinned for PinnedPostgres {
         let relation = self.find(session, object).await?;
         let held = describe::hold(session.client(), &relation).await;
         if !held.map_err(|cause| failure(&object.name, cause))? {
-            let text = "its table was emptied or rewritten while the export ran; it can be tried again";
+            let text =
+                "its table was emptied or rewritten while the export ran; it can be tried again";
             let text = format!("source_changed: object {}: {text}", object.name);
             return Err(Error::unavailable(text));
         }

@@ -327,16 +327,22 @@ pub(super) fn failure(object: &str, cause: tokio_postgres::Error) -> Error {
              export can be tried again, or read another server"
         }
         // The name of a snapshot means something only while its transaction lives.
-        code if *code == SqlState::INVALID_PARAMETER_VALUE || *code == SqlState::UNDEFINED_OBJECT => {
+        code if *code == SqlState::INVALID_PARAMETER_VALUE
+            || *code == SqlState::UNDEFINED_OBJECT =>
+        {
             "source_lost: the database ended the snapshot that the export reads; the export can be \
              tried again"
         }
         code if code.code().starts_with("57P") || code.code().starts_with("08") => &away,
-        _ => return Error::unavailable(format!("the database failed while it read object {object}"))
-            .with_source(cause),
+        _ => {
+            return Error::unavailable(format!("the database failed while it read object {object}"))
+                .with_source(cause);
+        }
     };
     let text = match told.split_once(": ") {
-        Some((word, rest)) if word.starts_with("source_") => format!("{word}: object {object}: {rest}"),
+        Some((word, rest)) if word.starts_with("source_") => {
+            format!("{word}: object {object}: {rest}")
+        }
         _ => told.to_owned(),
     };
     Error::unavailable(text).with_source(cause)

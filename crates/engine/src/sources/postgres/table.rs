@@ -121,7 +121,8 @@ impl Table for PostgresTable {
     }
 
     fn scan(&self, ask: &ScanAsk) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns: Arc<[Column]> = ask.columns.iter().map(|&at| self.columns[at].clone()).collect();
+        let columns: Arc<[Column]> =
+            ask.columns.iter().map(|&at| self.columns[at].clone()).collect();
         let schema = Arc::new(self.schema.project(&ask.columns)?);
         let asked = columns.iter().map(|column| column.asked(&super::sql::name(&column.name)));
         let asked: Vec<_> = asked.collect();
@@ -180,7 +181,8 @@ async fn reads_all(session: &Session, query: &str) -> Result<bool, tokio_postgre
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
-    let plan: serde_json::Value = text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+    let plan: serde_json::Value =
+        text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
     let mut node = &plan[0]["Plan"];
     if node["Node Type"] == "Gather" {
         node = &node["Plans"][0];

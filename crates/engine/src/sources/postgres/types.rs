@@ -44,9 +44,15 @@ pub(super) enum Form {
     Float4,
     Float8,
     /// Digits and scale of the result, at most 38.
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     /// The same, at most 76.
-    Wide { precision: u8, scale: i8 },
+    Wide {
+        precision: u8,
+        scale: i8,
+    },
     Date,
     Time,
     Timestamp,
@@ -123,10 +129,14 @@ impl Column {
     /// or nothing is declared. `digits` is for numbers that do not say their scale.
     pub(super) fn of(column: &Described, declared: Option<FieldType>, digits: u8) -> Self {
         let (form, comparable, literal) = natural(column, digits);
-        let name = column.name.clone();
-        let natural = |form, asked| Self { name: name.clone(), asked, form, comparable, literal };
-        let cast = |asked, comparable| {
-            Self { name: name.clone(), asked, form: Form::Text, comparable, literal: "text" }
+        let name = || column.name.clone();
+        let natural = |form, asked| Self { name: name(), asked, form, comparable, literal };
+        let cast = |asked, comparable| Self {
+            name: name(),
+            asked,
+            form: Form::Text,
+            comparable,
+            literal: "text",
         };
         let text = declared == Some(FieldType::Text);
         match form {
@@ -328,7 +338,7 @@ mod tests {
             ("text", Operator::Lt, text("b"), Some(r#""Weird ""name""" < 'b' COLLATE "C""#)),
             ("text", Operator::Eq, text("a\0"), None),
             ("bpchar", Operator::NotEq, text("b"), None),
-            ("int4", Operator::GtEq, whole.clone(), Some(r#""Weird ""name""" >= '-5'::int8"#)),
+            ("int4", Operator::GtEq, whole, Some(r#""Weird ""name""" >= '-5'::int8"#)),
             ("float8", Operator::Eq, ScalarValue::Float64(Some(1.0)), None),
             ("uuid", Operator::Eq, text("nonsense"), Some("1 = 0")),
             ("inet", Operator::Eq, text("::1"), Some(r#""Weird ""name"""::text = '::1'"#)),

@@ -79,9 +79,11 @@ impl Columns<'_> {
                 let value = self.value(expr)?;
                 (value.form == Form::Bool).then_some(value.sql)
             }
-            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-                Some(format!("({} {op} {})", self.condition(left)?, self.condition(right)?))
-            }
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::And | Operator::Or),
+                right,
+            }) => Some(format!("({} {op} {})", self.condition(left)?, self.condition(right)?)),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 compared(&self.value(left)?, *op, &self.value(right)?)
             }
@@ -225,7 +227,8 @@ pub(super) fn compared(left: &Value, op: Operator, right: &Value) -> Option<Stri
 /// Whether values of both forms compare as values of one type.
 fn is_alike(left: Form, right: Form) -> bool {
     let decimal = |form| matches!(form, Form::Decimal { .. });
-    left == right || decimal(left) && decimal(right)
+    left == right
+        || decimal(left) && decimal(right)
         || matches!((left, right), (Form::Whole(_), Form::Whole(_)))
 }
 

@@ -64,7 +64,8 @@ impl Query {
 
     /// The statement. `column` says how each column is written.
     pub(super) fn text(&self, column: impl Fn(usize, &Value) -> String) -> String {
-        let columns: Vec<_> = self.columns.iter().enumerate().map(|(at, v)| column(at, v)).collect();
+        let columns: Vec<_> =
+            self.columns.iter().enumerate().map(|(at, v)| column(at, v)).collect();
         let mut text = format!("SELECT {} FROM {}", columns.join(", "), self.from);
         if !self.filter.is_empty() {
             text += &format!(" WHERE {}", self.filter.join(" AND "));
