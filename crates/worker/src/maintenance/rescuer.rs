@@ -4,7 +4,7 @@
 //! holds it counts by a clock that is never set. When the clock on the wall is set forward (or the
 //! machine slept), leases seem to be over whose workers live. So the rescuer compares the two each
 //! time: after a leap it rescues nobody for the length of a lease, in which whoever lives renews
-//! its leases by the new time.
+//! its leases by the new time. At first it waits as long: it cannot know of a leap before.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -43,15 +43,17 @@ pub(super) struct Watch {
 impl Watch {
     /// Whether leases cannot be judged at present.
     fn look(&mut self, wall: DateTime<Utc>, steady: Instant, lease: Duration) -> bool {
-        if let Some((wall_before, steady_before)) = self.last.replace((wall, steady)) {
-            let passed = (wall - wall_before).to_std().unwrap_or_default();
-            let leap = passed.saturating_sub(steady.duration_since(steady_before));
-            // A worker stops when two thirds of its lease have passed without a renewal, so the
-            // lease of one that works lasts longer than this.
-            if leap >= lease / 3 {
-                tracing::warn!(seconds = leap.as_secs(), "the clock was set forward");
-                self.waits_until = Some(steady + lease);
-            }
+        let Some((wall_before, steady_before)) = self.last.replace((wall, steady)) else {
+            self.waits_until = Some(steady + lease);
+            return true;
+        };
+        let passed = (wall - wall_before).to_std().unwrap_or_default();
+        let leap = passed.saturating_sub(steady.duration_since(steady_before));
+        // A worker stops when two thirds of its lease have passed without a renewal, so the lease
+        // of one that works lasts longer than this.
+        if leap >= lease / 3 {
+            tracing::warn!(seconds = leap.as_secs(), "the clock was set forward");
+            self.waits_until = Some(steady + lease);
         }
         self.waits_until.is_some_and(|until| steady < until)
     }
@@ -72,7 +74,9 @@ mod tests {
             let steady = steady + Duration::from_secs(steady_secs);
             watch.look(wall + TimeDelta::seconds(wall_secs), steady, lease)
         };
-        assert!(!look(0, 0));
+        assert!(look(0, 0), "the clock may have leapt just before");
+        assert!(look(14, 14));
+        assert!(!look(15, 15));
         // Both went on for long: the look was late, and time passed for everybody.
         assert!(!look(100, 100));
         assert!(!look(106, 102), "too little to end the lease of one that works");
