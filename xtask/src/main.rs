@@ -4,7 +4,7 @@
 //! sentence when it is missing; nobody has to prepare a machine by hand.
 
 mod bench;
-mod databases;
+mod programs;
 mod python;
 mod run;
 mod test;

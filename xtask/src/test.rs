@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 
-use crate::{databases, python, run, tidy};
+use crate::{programs, python, run, tidy};
 
 /// Which tests.
 #[derive(ClapArgs)]
@@ -26,7 +26,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         tidy::run()?;
         println!("<== house rules\n");
     }
-    databases::ensure()?;
+    programs::ensure()?;
     let python = python::environment("tests/requirements.txt")
         .context("the third-party readers cannot be installed")?;
     build_binary()?;

@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 
-use crate::{databases, python, run};
+use crate::{programs, python, run};
 use measure::{Measurement, measure};
 
 /// What to compare.
@@ -148,7 +148,7 @@ pub struct Outcome {
 
 /// Runs the comparison.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    databases::ensure()?;
+    programs::ensure()?;
     let python = python::environment("xtask/src/bench/bench-requirements.txt")?;
     let source = data(&python, args.scale)?;
     let program = match &args.program {

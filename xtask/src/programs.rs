@@ -1,5 +1,6 @@
-//! The database servers that tests and benchmarks start instances of: installed when they are
-//! missing and this machine's package manager is ours to use, else named.
+//! The programs that tests and benchmarks need: database servers, of which they start instances of
+//! their own, and what sets a clock. They are installed when they are missing and this machine's
+//! package manager is ours to use, else named.
 
 use std::env;
 use std::fs;
@@ -10,13 +11,14 @@ use anyhow::bail;
 
 use crate::run;
 
-/// A server: its program, and the Debian package that has it.
-const SERVERS: &[(&str, &str)] = &[("postgres", "postgresql"), ("mariadbd", "mariadb-server")];
-/// Where programs of servers are besides the path; Debian keeps PostgreSQL's apart by version.
+/// A program, and the Debian package that has it.
+const PROGRAMS: &[(&str, &str)] =
+    &[("postgres", "postgresql"), ("mariadbd", "mariadb-server"), ("faketime", "faketime")];
+/// Where programs are besides the path; Debian keeps PostgreSQL's apart by version.
 const FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin", "/usr/local/bin"];
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Makes sure that PostgreSQL and MariaDB are installed.
+/// Makes sure that PostgreSQL, MariaDB and faketime are installed.
 ///
 /// # Errors
 /// When one is missing and cannot be installed; the text says which, and how.
@@ -28,21 +30,21 @@ pub fn ensure() -> anyhow::Result<()> {
     let list = packages.join(" ");
     if !is_root() || !run::has("apt-get", &["--version"]) {
         bail!(
-            "tests start private database servers, and this machine lacks some: install them \
-             (on Debian and Ubuntu: `sudo apt-get install {list}`)"
+            "tests need programs that this machine lacks: install them (on Debian and Ubuntu: \
+             `sudo apt-get install {list}`)"
         );
     }
-    println!("installing {list}, which tests start private instances of (only this once)");
+    println!("installing {list}, which tests need (only this once)");
     run::step("list of packages", apt().args(["update", "--quiet=2"]))?;
     let install = ["install", "--quiet=2", "--yes", "--no-install-recommends"];
-    run::step("database servers", apt().args(install).args(&packages))?;
+    run::step("programs that tests need", apt().args(install).args(&packages))?;
     match missing().as_slice() {
         [] => Ok(()),
-        still => bail!("apt-get installed {list}, and still there is no server of {still:?}"),
+        still => bail!("apt-get installed {list}, and still there is no program of {still:?}"),
     }
 }
 
-/// The packages of the servers that are not there.
+/// The packages of the programs that are not there.
 fn missing() -> Vec<&'static str> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
@@ -50,7 +52,7 @@ fn missing() -> Vec<&'static str> {
     let versions = fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
     folders.extend(versions.map(|version| version.path().join("bin")));
     let is_there = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
-    let lacking = SERVERS.iter().filter(|(program, _)| !is_there(program));
+    let lacking = PROGRAMS.iter().filter(|(program, _)| !is_there(program));
     lacking.map(|(_, package)| *package).collect()
 }
 
