@@ -1,6 +1,7 @@
 //! The type matrix: every type with its edge values, in every format and every compression, read
 //! back value for value by readers that we did not write.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,22 +9,22 @@ use outhaul_e2e::python::{interpreter, output, script};
 use outhaul_e2e::server::program;
 
 /// A kind of file: what is exported, as what, and how the check calls it.
-struct Form {
-    object: &'static str,
-    format: &'static str,
-    check: &'static str,
+pub struct Form {
+    pub object: &'static str,
+    pub format: &'static str,
+    pub check: &'static str,
     /// The option with each of its values; nothing for the default alone.
-    option: Option<(&'static str, &'static [&'static str])>,
-    packings: &'static [&'static str],
+    pub option: Option<(&'static str, &'static [&'static str])>,
+    pub packings: &'static [&'static str],
     /// Fields that the reader cannot read.
-    without: &'static [&'static str],
+    pub without: &'static [&'static str],
 }
 
 const PACKINGS: &[&str] = &["none", "gzip", "zip"];
-const BARE: &[&str] = &["none"];
+pub const BARE: &[&str] = &["none"];
 
 impl Form {
-    const fn of(format: &'static str) -> Self {
+    pub const fn of(format: &'static str) -> Self {
         Self {
             object: "types",
             format,
@@ -32,6 +33,38 @@ impl Form {
             packings: PACKINGS,
             without: &[],
         }
+    }
+
+    /// Calls it with the option, each of its values, and each packing.
+    pub fn every_way(
+        &self,
+        mut call: impl FnMut(&str, &str, &str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (key, values) = self.option.unwrap_or(("", &[""]));
+        for value in values {
+            for packing in self.packings {
+                call(key, value, packing)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The program that writes such a file.
+    pub fn run(
+        &self,
+        source: &OsStr,
+        key: &str,
+        value: &str,
+        packing: &str,
+        file: &Path,
+    ) -> Command {
+        let mut run = Command::new(program());
+        run.args(["run", "--object", self.object, "--format", self.format, "--pack", packing]);
+        run.arg("--source").arg(source).arg("--output").arg(file);
+        if !key.is_empty() {
+            run.arg("--option").arg(format!("{key}={value}"));
+        }
+        run
     }
 }
 
@@ -73,44 +106,32 @@ fn every_type_reads_back_from_every_format_and_compression() -> anyhow::Result<(
     let made = output(script(&python, "matrix.py").arg("make").arg(&source))?;
     println!("{}", made.trim());
     for form in FORMS {
-        let (key, values) = form.option.unwrap_or(("", &[""]));
-        for value in values {
-            for packing in form.packings {
-                let file = folder.path().join("export");
-                export(form, key, value, packing, &source, &file)?;
-                let mut check = script(&python, "matrix.py");
-                check.arg("check").args([&source, &file]).args([form.check, packing]);
-                let said = output(&mut check)?;
-                println!(
-                    "{} {} {key}={value} {packing}: {}",
-                    form.format,
-                    form.object,
-                    said.trim()
-                );
+        form.every_way(|key, value, packing| {
+            let file = folder.path().join("export");
+            let mut run = form.run(source.as_os_str(), key, value, packing, &file);
+            if !form.without.is_empty() {
+                run.arg("--fields").arg(fields_without(form.without, &source)?);
             }
-        }
+            output(&mut run)?;
+            let said = check(&python, &source, &file, form.check, packing)?;
+            println!("{} {} {key}={value} {packing}: {said}", form.format, form.object);
+            Ok(())
+        })?;
     }
     Ok(())
 }
 
-fn export(
-    form: &Form,
-    key: &str,
-    value: &str,
-    packing: &str,
+/// What the readers of a form found, compared with the source's own folder.
+pub fn check(
+    python: &Path,
     source: &Path,
     file: &Path,
-) -> anyhow::Result<()> {
-    let mut run = Command::new(program());
-    run.args(["run", "--object", form.object, "--format", form.format, "--pack", packing]);
-    run.arg("--source").arg(source).arg("--output").arg(file);
-    if !key.is_empty() {
-        run.arg("--option").arg(format!("{key}={value}"));
-    }
-    if !form.without.is_empty() {
-        run.arg("--fields").arg(fields_without(form.without, source)?);
-    }
-    output(&mut run).map(drop)
+    form: &str,
+    packing: &str,
+) -> anyhow::Result<String> {
+    let mut check = script(python, "matrix.py");
+    check.arg("check").args([source, file]).args([form, packing]);
+    Ok(output(&mut check)?.trim().to_owned())
 }
 
 /// The fields of the source but those, as `--fields` takes them.
