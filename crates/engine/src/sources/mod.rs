@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::LogicalPlan;
@@ -56,6 +56,18 @@ pub enum SourceConfig {
     MySql(mysql::Config),
     /// Tables of an SQLite database.
     Sqlite(sqlite::Config),
+}
+
+/// How a connection to a database is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tls {
+    /// Not at all.
+    Off,
+    /// Encrypted, to whoever answers.
+    Unverified,
+    /// Encrypted, and the server's certificate is for its name and of a trusted authority.
+    Verified,
 }
 
 impl SourceConfig {
@@ -253,15 +265,21 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
     fn text_scale(&self) -> u8;
 
     /// How many rows there are in all, of whomever, where it can tell.
-    fn rows(&self) -> Option<u64>;
+    fn rows(&self) -> Option<u64> {
+        None
+    }
 
     /// How many rows there may be that the predicate admits, where it can tell without counting
     /// rows that it does not admit. Never too few.
-    fn rows_at_most(&self, tenant: &Admission) -> Option<u64>;
+    fn rows_at_most(&self, _tenant: &Admission) -> Option<u64> {
+        None
+    }
 
     /// Fails when what it is made of is no longer there as it was. Asked after a read failed,
-    /// because readers of files make texts of what a store told them.
-    async fn still_there(&self) -> datafusion::error::Result<()>;
+    /// because readers of files make texts of what a store told them; a database tells by itself.
+    async fn still_there(&self) -> datafusion::error::Result<()> {
+        Ok(())
+    }
 
     /// How to read what changed since a mark that this source made.
     ///
@@ -327,6 +345,17 @@ pub(crate) enum Since {
     Scan,
     /// The mark is of another database, or too old: all rows come.
     All,
+}
+
+impl Since {
+    /// By time: from the mark less the overlap. A mark may hold the time by the source's own clock as
+    /// well; the earlier of the two counts, because times of rows are written by either.
+    pub(crate) fn reaching_back(mark: &Mark, overlap: TimeDelta) -> Self {
+        let own = mark.value.as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+        let own = own.map_or(mark.taken_at, |at| at.with_timezone(&Utc));
+        let first = own.min(mark.taken_at).checked_sub_signed(overlap);
+        first.map_or(Self::All, Self::At)
+    }
 }
 
 /// A source that an object names and nobody configured.

@@ -152,8 +152,7 @@ impl Table for FileTable {
     }
 
     fn since(&self, mark: &Mark) -> outhaul_exports::Result<Since> {
-        let first = mark.taken_at.checked_sub_signed(self.overlap);
-        Ok(first.map_or(Since::All, Since::At))
+        Ok(Since::reaching_back(mark, self.overlap))
     }
 
     async fn still_there(&self) -> datafusion::error::Result<()> {

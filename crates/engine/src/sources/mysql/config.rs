@@ -10,6 +10,8 @@ use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use url::{Host, Url};
 
+use crate::sources::Tls;
+
 /// A `[[sources]]` section with `kind = "mysql"`.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,18 +47,6 @@ pub struct Config {
     /// their end, and for clocks that differ.
     #[serde(default = "default_overlap")]
     pub overlap_secs: u32,
-}
-
-/// How a connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Tls {
-    /// Not at all.
-    Off,
-    /// Encrypted, to whoever answers.
-    Unverified,
-    /// Encrypted, and the server's certificate is for its name and of a trusted authority.
-    Verified,
 }
 
 fn default_lock_secs() -> u32 {

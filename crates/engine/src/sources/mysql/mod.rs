@@ -17,7 +17,7 @@ mod sql;
 mod table;
 mod types;
 
-pub use config::{Config, Tls};
+pub use config::Config;
 pub(crate) use provider::MySqlSource;
 
 use super::Kind;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::logical_expr::Operator;
@@ -16,7 +16,6 @@ use super::read::Statement;
 use super::session::Session;
 use super::sql;
 use super::types::Column;
-use crate::barrier::Admission;
 use crate::sources::database::{Compare, StatementExec, conditions, in_turn};
 use crate::sources::{ScanAsk, Since, Table};
 
@@ -78,25 +77,8 @@ impl Table for MySqlTable {
         self.decimal_digits
     }
 
-    fn rows(&self) -> Option<u64> {
-        None
-    }
-
-    fn rows_at_most(&self, _: &Admission) -> Option<u64> {
-        None
-    }
-
-    async fn still_there(&self) -> Result<()> {
-        // What was changed while it was read is told by the database itself.
-        Ok(())
-    }
-
     fn since(&self, mark: &Mark) -> outhaul_exports::Result<Since> {
-        // The earlier of two clocks: times of rows are written by either.
-        let own = mark.value.as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-        let own = own.map_or(mark.taken_at, |at| at.with_timezone(&Utc));
-        let first = own.min(mark.taken_at).checked_sub_signed(self.overlap);
-        Ok(first.map_or(Since::All, Since::At))
+        Ok(Since::reaching_back(mark, self.overlap))
     }
 
     fn scan(&self, ask: &ScanAsk) -> Result<Arc<dyn ExecutionPlan>> {

@@ -8,6 +8,8 @@ use outhaul_exports::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::sources::Tls;
+
 /// A `[[sources]]` section with `kind = "postgres"`.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,18 +46,6 @@ pub struct Config {
     /// value with more of them is an error. At most 18.
     #[serde(default = "default_scale")]
     pub decimal_digits: u8,
-}
-
-/// How a connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Tls {
-    /// Not at all.
-    Off,
-    /// Encrypted, to whoever answers.
-    Unverified,
-    /// Encrypted, and the server's certificate is for its name and of a trusted authority.
-    Verified,
 }
 
 fn default_schema() -> String {

@@ -11,7 +11,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio_postgres::{CancelToken, Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::config::{Config, Tls};
+use super::config::Config;
+use crate::sources::Tls;
 
 /// What makes connections to one database.
 pub(super) struct Connector {

@@ -19,7 +19,7 @@ mod sql;
 mod table;
 mod types;
 
-pub use config::{Config, Tls};
+pub use config::Config;
 pub(crate) use provider::PostgresSource;
 
 use super::Kind;

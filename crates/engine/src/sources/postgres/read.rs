@@ -335,8 +335,10 @@ pub(super) fn failure(object: &str, cause: tokio_postgres::Error) -> Error {
         }
         code if code.code().starts_with("57P") || code.code().starts_with("08") => &away,
         _ => {
-            return Error::unavailable(format!("the database failed while it read object {object}"))
-                .with_source(cause);
+            return Error::unavailable(format!(
+                "the database failed while it read object {object}"
+            ))
+            .with_source(cause);
         }
     };
     let text = match told.split_once(": ") {

@@ -17,7 +17,6 @@ use super::pushdown;
 use super::read::{Reading, Statement, failure, rows};
 use super::session::{Session, VERSION_RANGES};
 use super::types::Column;
-use crate::barrier::Admission;
 use crate::error::said;
 use crate::sources::database::{Compare, StatementExec, conditions, lazy};
 use crate::sources::{RemoteTable, ScanAsk, Since, Table};
@@ -89,19 +88,6 @@ impl Table for PostgresTable {
 
     fn text_scale(&self) -> u8 {
         self.decimal_digits
-    }
-
-    fn rows(&self) -> Option<u64> {
-        None
-    }
-
-    fn rows_at_most(&self, _: &Admission) -> Option<u64> {
-        None
-    }
-
-    async fn still_there(&self) -> Result<()> {
-        // What was changed while it was read is told by the database itself.
-        Ok(())
     }
 
     fn since(&self, mark: &Mark) -> outhaul_exports::Result<Since> {
