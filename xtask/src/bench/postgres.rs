@@ -45,7 +45,7 @@ fn load(server: &Postgres, program: &Path, parquet: &Path) -> anyhow::Result<()>
     let status = copy.stdin(File::open(&csv)?).status()?;
     ensure!(status.success(), "psql cannot load lineitem: {status}");
     server.sql("VACUUM (ANALYZE, FREEZE) lineitem")?;
-    server.sql("CREATE TABLE loaded ()")?;
+    server.sql("CREATE TABLE loaded (at timestamptz DEFAULT now())")?;
     std::fs::remove_file(csv)?;
     Ok(())
 }

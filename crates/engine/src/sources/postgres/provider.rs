@@ -22,7 +22,8 @@ use super::session::{Lost, Session};
 use super::table::{PostgresTable, schema_of};
 use super::types::{Column, Described};
 use crate::sources::{
-    Discovered, DiscoveredColumn, DiscoveredReference, DiscoveredTable, Pinned, Source, Table,
+    Discovered, DiscoveredColumn, DiscoveredReference, DiscoveredTable, LeftOut, Pinned, Source,
+    Table,
 };
 
 /// An opened `postgres` source.
@@ -70,11 +71,16 @@ impl Source for PostgresSource {
         let schema = self.config.schema.as_str();
         let failed = |cause| failure("of the catalog", cause);
         let estimates = describe::estimates(client, schema).await.map_err(failed)?;
-        let mut tables = Vec::new();
+        let (mut tables, mut left_out) = (Vec::new(), Vec::new());
         for name in describe::names(client, schema).await.map_err(failed)? {
             // What went away since the names were read is not missed.
             let found = describe::relation(client, schema, &name).await.map_err(failed)?;
             let Some(relation) = found else { continue };
+            if relation.columns.is_empty() {
+                let why = Error::invalid(&name, format!("table {name} has no columns"));
+                left_out.push(LeftOut { table: name, why });
+                continue;
+            }
             let references = describe::references(client, relation.oid).await.map_err(failed)?;
             let references = references.into_iter().map(|reference| DiscoveredReference {
                 name: reference.name,
@@ -85,7 +91,7 @@ impl Source for PostgresSource {
             let rows = estimates.get(&name).copied();
             tables.push(discovered(&relation, references.collect(), rows));
         }
-        Ok(Discovered { tables, left_out: Vec::new() })
+        Ok(Discovered { tables, left_out })
     }
 }
 
