@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ExportId;
+use crate::{ExportId, limits};
 
 /// Names one lease of one export.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,4 +59,12 @@ pub struct Lease {
     pub holder: Incarnation,
     /// When it ends unless it is renewed.
     pub until: DateTime<Utc>,
+}
+
+impl Lease {
+    /// Whether it has ended, or was never renewed since the clock was set back: whoever lives has
+    /// done so within the length of a lease, which whoever asks has to wait for.
+    pub fn is_over(&self, now: DateTime<Utc>) -> bool {
+        self.until < now || (self.until - now).to_std().is_ok_and(|left| left > limits::LEASE_MAX)
+    }
 }

@@ -84,6 +84,8 @@ pub const CRASHES_MAX: u32 = 3;
 pub const ATTEMPTS_MAX: u32 = 5;
 /// Times an export may lose its worker to a death of the whole process.
 pub const RESCUES_MAX: u32 = 1_000;
+/// The longest lease. One that ends later was given by a clock that has been set back since.
+pub const LEASE_MAX: Duration = Duration::from_secs(600);
 /// First pause before a failed attempt is repeated; it doubles each time.
 pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// The longest such pause.

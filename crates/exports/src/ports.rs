@@ -108,8 +108,9 @@ pub trait JobStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Option<Export>>;
 
-    /// Queues again every running export whose lease ended before `now`, or whose holder is one
-    /// of `dead`: processes that are known to have ended. Answers how many.
+    /// Queues again every running export whose lease is over at `now` (see
+    /// [`Lease::is_over`](crate::lease::Lease::is_over)), or whose holder is one of `dead`:
+    /// processes that are known to have ended. Answers how many.
     async fn rescue(&self, now: DateTime<Utc>, dead: &[Incarnation]) -> Result<u64>;
 
     /// Marks completed exports whose files' time is over, at most `most`, and answers them.

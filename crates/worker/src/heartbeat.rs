@@ -47,6 +47,8 @@ impl Keeping<'_> {
         loop {
             let lost_at = self.renewed_at + self.timings.reach();
             let noticed = tokio::select! {
+                // Where something changes all the time, the lease is renewed all the same.
+                biased;
                 () = sleep_until(beat_at.min(lost_at)) => false,
                 // Cancelling is seen at once where the store tells of changes.
                 changed = changes.changed(), if told => {
@@ -56,7 +58,7 @@ impl Keeping<'_> {
             };
             if noticed {
                 changes.borrow_and_update();
-                if let Some(order) = self.look().await {
+                if let Some(order) = self.look(beat_at).await {
                     return order;
                 }
                 sleep(LOOK_EVERY.min(self.timings.heartbeat / 4)).await;
@@ -102,10 +104,10 @@ impl Keeping<'_> {
         }
     }
 
-    /// Whether the cancellation was asked for, as far as can be told quickly.
-    async fn look(&self) -> Option<Order> {
+    /// Whether the cancellation was asked for, as far as can be told before the next beat.
+    async fn look(&self, beat_at: Instant) -> Option<Order> {
         let looking = self.jobs.get(&self.export.tenant, self.key.export);
-        let found = timeout_at(self.renewed_at + self.timings.reach(), looking).await.ok()?.ok()?;
+        let found = timeout_at(beat_at, looking).await.ok()?.ok()?;
         found.is_some_and(|export| export.cancel_requested).then_some(Order::Cancel)
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use outhaul_delivery::mail::Sender;
-use outhaul_exports::ErrorKind;
 use outhaul_exports::catalog::{Catalog, hint};
 use outhaul_exports::policy::{Policy, PolicyChange};
 use outhaul_exports::principal::{Tenant, TenantId};
 use outhaul_exports::service::{Policies, Tenants};
+use outhaul_exports::{ErrorKind, limits};
 
 use super::problem::{Problem, Problems};
 use super::sections::{Config, MailTls, MailTransport, TenantSection};
@@ -151,6 +151,13 @@ impl Checker<'_> {
                 3 * worker.heartbeat_secs.max(1)
             );
             self.wrong(&place.key("lease_secs"), text);
+        }
+        let longest = limits::LEASE_MAX.as_secs();
+        if worker.lease_secs > longest {
+            self.wrong(
+                &place.key("lease_secs"),
+                format!("must be at most {longest} (ten minutes)"),
+            );
         }
         if worker.sweep_secs == 0 {
             self.wrong(&place.key("sweep_secs"), "must be at least 1");

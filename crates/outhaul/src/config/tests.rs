@@ -109,6 +109,11 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         (
             "[[tenants]]",
+            "[worker]\nlease_secs = 601\n[[tenants]]",
+            "worker.lease_secs: must be at most 600 (ten minutes)",
+        ),
+        (
+            "[[tenants]]",
             "[store]\nurl = 'mysql:x'\n[[tenants]]",
             "store.url: must begin with sqlite:",
         ),

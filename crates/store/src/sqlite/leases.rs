@@ -255,7 +255,7 @@ async fn rescue(write: &mut Write, now: DateTime<Utc>, dead: &[Incarnation]) -> 
     .map_err(unavailable)?;
     let mut rescued = 0;
     for mut export in exports::read_sound(rows) {
-        let is_over = |lease: &Lease| lease.until < now || dead.contains(&lease.holder);
+        let is_over = |lease: &Lease| lease.is_over(now) || dead.contains(&lease.holder);
         let is_lost = export.lease.as_ref().is_none_or(is_over);
         if is_lost {
             export.rescue(now);

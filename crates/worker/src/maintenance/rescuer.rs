@@ -1,15 +1,15 @@
 //! Queues again what a worker was at that fell silent.
 //!
 //! A lease ends by the clock on the wall, because all processes can read that one; the worker that
-//! holds it counts by a clock that is never set. When the clock on the wall is set forward (or the
-//! machine slept), leases seem to be over whose workers live. So the rescuer compares the two each
-//! time: after a leap it rescues nobody for the length of a lease, in which whoever lives renews
-//! its leases by the new time. At first it waits as long: it cannot know of a leap before.
+//! holds it counts by a clock that is never set. When the clock on the wall is set (or the machine
+//! slept), leases seem to be over whose workers live. So the rescuer compares the two each time:
+//! after a leap it rescues nobody for the length of a lease, in which whoever lives renews its
+//! leases by the new time. At first it waits as long: it cannot know of a leap before.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use super::{Duty, House};
@@ -47,12 +47,12 @@ impl Watch {
             self.waits_until = Some(steady + lease);
             return true;
         };
-        let passed = (wall - wall_before).to_std().unwrap_or_default();
-        let leap = passed.saturating_sub(steady.duration_since(steady_before));
+        let passed = TimeDelta::from_std(steady.duration_since(steady_before)).unwrap_or_default();
+        let leap = wall - wall_before - passed;
         // A worker stops when two thirds of its lease have passed without a renewal, so the lease
         // of one that works lasts longer than this.
-        if leap >= lease / 3 {
-            tracing::warn!(seconds = leap.as_secs(), "the clock was set forward");
+        if leap.abs().to_std().is_ok_and(|leap| leap >= lease / 3) {
+            tracing::warn!(seconds = leap.num_seconds(), "the clock was set");
             self.waits_until = Some(steady + lease);
         }
         self.waits_until.is_some_and(|until| steady < until)
@@ -61,8 +61,6 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
 
     #[test]
@@ -83,6 +81,9 @@ mod tests {
         assert!(look(111, 102), "a leap of five seconds");
         assert!(look(125, 116));
         assert!(!look(126, 117), "after one lease it judges again");
-        assert!(!look(26, 118), "set back: leases last longer, nobody is robbed");
+        assert!(!look(123, 118), "set back by too little to make leases seem to be of before");
+        assert!(look(26, 118), "set back: leases of before seem to last for ever");
+        assert!(look(40, 132));
+        assert!(!look(41, 133));
     }
 }

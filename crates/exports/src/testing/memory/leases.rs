@@ -96,7 +96,7 @@ impl Memory {
             else {
                 continue;
             };
-            if lease.until < now || dead.contains(&lease.holder) {
+            if lease.is_over(now) || dead.contains(&lease.holder) {
                 export.rescue(now);
                 self.put(place, export.clone(), event::of_rescue(export.state), now);
                 rescued += 1;

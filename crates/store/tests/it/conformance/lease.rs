@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use outhaul_exports::export::{Failure, Outcome, Progress, State};
 use outhaul_exports::lease::{Incarnation, LeaseKey, LeaseToken};
+use outhaul_exports::limits;
 use outhaul_exports::ports::Beat;
 
 use crate::samples::*;
@@ -21,6 +22,7 @@ cases! {
     completing_twice_with_one_manifest_is_completing_once,
     a_worker_that_comes_back_too_late_changes_nothing,
     leases_that_ended_are_rescued,
+    leases_of_a_clock_that_was_ahead_are_rescued,
     leases_of_the_dead_are_rescued_at_once,
     a_rescued_export_whose_cancellation_was_asked_for_is_cancelled,
 }
@@ -278,6 +280,19 @@ async fn leases_that_ended_are_rescued(stores: Stores) -> anyhow::Result<()> {
     // It comes before what was created after it.
     put(&stores, free("acme", 17)).await?;
     assert_eq!(lease_one(&stores, 18).await.0.id, export.id);
+    Ok(())
+}
+
+async fn leases_of_a_clock_that_was_ahead_are_rescued(stores: Stores) -> anyhow::Result<()> {
+    let longest = i64::try_from(limits::LEASE_MAX.as_secs())?;
+    let export = put(&stores, free("acme", 0)).await?;
+    // It ends 15 seconds later.
+    lease_one(&stores, 3_600).await;
+    assert_eq!(stores.jobs.rescue(at(3_615 - longest), &[]).await?, 0, "it may last as long");
+    assert_eq!(stores.jobs.rescue(at(3_614 - longest), &[]).await?, 1);
+    let rescued = stores.jobs.get(&export.tenant, export.id).await?.expect("it is there");
+    assert_eq!((rescued.state, rescued.tally.rescues), (State::Queued, 1));
+    assert_eq!(lease_one(&stores, 20).await.0.id, export.id);
     Ok(())
 }
 
