@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clients;
+mod clock;
 mod database_types;
 mod databases;
 mod demo;
