@@ -42,7 +42,11 @@ impl Engine for ScriptEngine {
 #[async_trait]
 impl Snapshot for ScriptSnapshot {
     fn note(&self) -> SnapshotNote {
-        SnapshotNote { taken_at: testing::noon(), guarantee: "it is made up".into(), sources: Vec::new() }
+        SnapshotNote {
+            taken_at: testing::noon(),
+            guarantee: "it is made up".into(),
+            sources: Vec::new(),
+        }
     }
 
     async fn check(&self, query: &Query) -> Result<Vec<ColumnNote>> {

@@ -168,8 +168,10 @@ fn completed(files: usize, now: DateTime<Utc>) -> Outcome {
         block_crc32: Vec::new(),
         columns: Vec::new(),
     };
-    let snapshot = SnapshotNote { taken_at: now, guarantee: "one moment".into(), sources: Vec::new() };
-    let manifest = Manifest { snapshot, artifacts: (0..files).map(artifact).collect(), marks: Vec::new() };
+    let snapshot =
+        SnapshotNote { taken_at: now, guarantee: "one moment".into(), sources: Vec::new() };
+    let manifest =
+        Manifest { snapshot, artifacts: (0..files).map(artifact).collect(), marks: Vec::new() };
     Outcome::Completed { manifest, warnings: Vec::new(), progress: Progress::default() }
 }
 
