@@ -178,7 +178,7 @@ async fn large(client: &Native, log: &Log) -> anyhow::Result<Vec<Value>> {
     let export = create(client, log, &vec![query.clone(); 2]).await?;
     client.finished(id_of(&export), PATIENCE).await?;
     // Two run at once beside the small ones, each the slower for it.
-    let times = 2.0 * 1.2 / begun.elapsed().as_secs_f64();
+    let times = 2.0 * 0.8 / begun.elapsed().as_secs_f64();
     let count = (2..=12).find(|count| f64::from(*count) >= times).unwrap_or(12);
     Ok(std::iter::repeat_n(query, usize::try_from(count)?).collect())
 }
