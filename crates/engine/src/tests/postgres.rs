@@ -485,12 +485,12 @@ async fn a_table_that_was_emptied_meanwhile_is_not_taken_for_empty() {
 async fn a_table_without_columns_disturbs_no_other() {
     let server = server();
     server
-        .sql("CREATE TABLE nothing (); CREATE TABLE some (id int); INSERT INTO some VALUES (7)")
+        .sql("CREATE TABLE nothing (); CREATE TABLE things (id int); INSERT INTO things VALUES (7)")
         .expect("tables");
     let own = own(&server).await;
     let left_out: Vec<_> = own.left_out.iter().map(|out| out.why.public().to_owned()).collect();
     assert_eq!(left_out, ["table nothing has no columns"]);
-    assert_eq!(values(&server, "some", "id").await.expect("rows"), ["7"]);
+    assert_eq!(values(&server, "things", "id").await.expect("rows"), ["7"]);
 }
 
 /// Columns that come, go and change places between the catalog and the export.
