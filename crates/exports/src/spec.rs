@@ -28,6 +28,10 @@ pub struct ExportSpec {
     /// The tenant's public key for columns that are sealed, as it was when the export was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing_key: Option<String>,
+    /// The tenant's OpenPGP key to which each file is encrypted whole, after packing, as it was
+    /// when the export was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
     /// Who is told when it has completed or failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,

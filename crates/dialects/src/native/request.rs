@@ -295,6 +295,7 @@ impl CreateExport {
             packing: self.packing.unwrap_or_default(),
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
+            encryption_key: None,
             notices: self.notify.map_or(Ok(Vec::new()), |notify| notify.into_notices(app))?,
             session: None,
         })

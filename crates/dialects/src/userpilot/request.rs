@@ -226,6 +226,7 @@ impl ExportRequest {
             },
             split: Some(Split::Day(day)),
             sealing_key: None,
+            encryption_key: None,
             session: None,
             notices: match self.emails.is_empty() {
                 true => Vec::new(),

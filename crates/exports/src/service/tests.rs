@@ -27,6 +27,7 @@ fn submission(body: &str) -> Submission {
             packing: Packing::None,
             split: None,
             sealing_key: None,
+            encryption_key: None,
             notices: Vec::new(),
             session: None,
         },

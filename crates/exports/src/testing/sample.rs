@@ -76,6 +76,7 @@ pub fn export(tenant_id: &str, now: DateTime<Utc>) -> Export {
             packing: Packing::None,
             split: None,
             sealing_key: None,
+            encryption_key: None,
             notices: Vec::new(),
             session: None,
         },

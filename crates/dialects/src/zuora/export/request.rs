@@ -236,6 +236,7 @@ impl Wanted {
             packing: if self.zip { Packing::Zip } else { Packing::None },
             split: None,
             sealing_key,
+            encryption_key: None,
             notices: Vec::new(),
             session: None,
         };
