@@ -184,7 +184,7 @@ impl Snapshot for Moment {
 
     async fn mark(&self, query: &Query) -> Result<Mark> {
         match query {
-            Query::Select(select) => self.0.mark(&select.object).await,
+            Query::Select(select) => self.0.mark(select).await,
             Query::Sql { .. } => Err(Error::unsupported("SQL cannot be exported in a session")),
         }
     }
@@ -255,7 +255,7 @@ impl Inner {
             None => None,
         };
         let changed = since.map(|since| increment::changed(object, since)).transpose()?;
-        let select = &increment::narrowed(select, changed.flatten());
+        let select = &increment::narrowed(select, object, changed.flatten())?;
         let joins = Joins::of(select, &self.catalog)?;
         let mut guards = Vec::new();
         for (object, view) in joins.objects() {
@@ -277,15 +277,18 @@ impl Inner {
 
     /// The rows that were deleted since, for a query that wants them.
     async fn deleted(&self, select: &Select, result: &SchemaRef) -> Result<Option<LogicalPlan>> {
-        let Some(mark) = &select.since else { return Ok(None) };
         let object = self.catalog.require(&select.object)?;
         let Some(tombstones) = &object.tombstones else { return Ok(None) };
-        if select.deleted == DeletedRows::Exclude {
+        if !select.is_increment() || select.deleted_rows() == DeletedRows::Exclude {
             return Ok(None);
         }
-        let since = self.since(tombstones, mark).await?;
+        let mark = select.since.as_ref();
+        let since = match mark {
+            Some(mark) => self.since(tombstones, mark).await?,
+            None => Since::All,
+        };
         let view = View::Select { joined: BTreeSet::new(), counted: false };
-        let guard = self.guard_since(Arc::clone(tombstones), &view, Some(since), Some(mark));
+        let guard = self.guard_since(Arc::clone(tombstones), &view, Some(since), mark);
         increment::deleted(select, &guard.await?, since, result).map(Some)
     }
 
@@ -294,12 +297,15 @@ impl Inner {
         if mark.source != object.table.source {
             return Ok(Since::All);
         }
-        self.table(object).await?.since(mark)
+        Ok(match (self.table(object).await?.since(mark)?, mark.held_from) {
+            (Since::At(time), Some(held)) => Since::At(time.min(held)),
+            (since, _) => since,
+        })
     }
 
-    /// Up to where an object is read, if what changed after can be told.
-    async fn mark(&self, name: &str) -> Result<Mark> {
-        let object = self.catalog.require(name)?;
+    /// Up to where a query reads its object, if what changed after can be told.
+    async fn mark(&self, select: &Select) -> Result<Mark> {
+        let object = self.catalog.require(&select.object)?;
         let source = &object.table.source;
         let pinned = self.pinned.get(source);
         let pinned = pinned.ok_or_else(|| unknown_source(&object.name, source))?;
@@ -308,7 +314,8 @@ impl Inner {
             self.table(object).await?;
         }
         let (source, taken_at) = (source.clone(), self.taken_at);
-        let mark = Mark { source, taken_at, value: pinned.mark().await? };
+        let held_from = select.changed_until;
+        let mark = Mark { held_from, ..Mark::new(source, taken_at, pinned.mark().await?) };
         for object in std::iter::once(object).chain(&object.tombstones) {
             increment::changed(object, self.since(object, &mark).await?)?;
         }
@@ -340,7 +347,7 @@ impl Inner {
         let table = self.table(&object).await?;
         let guard = Guard::new(object, table, &self.scope, view)?;
         Ok(Arc::new(match mark.filter(|_| since == Some(Since::Scan)) {
-            Some(mark) => guard.with_since(mark.clone()),
+            Some(mark) => guard.with_since(mark.clone())?,
             None => guard,
         }))
     }

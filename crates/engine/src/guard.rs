@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, ToDFSchema};
@@ -75,6 +76,8 @@ pub(crate) struct Guard {
     live_by: Option<usize>,
     /// Since when the scan itself leaves out what did not change.
     since: Option<Arc<Mark>>,
+    /// The column with the time of a row's last change, and from when on rows were held back.
+    held: Option<(usize, DateTime<Utc>)>,
 }
 
 impl View {
@@ -144,13 +147,30 @@ impl Guard {
             (View::Sql, Some(column)) => Some(column_of(&object, table.as_ref(), column)?),
             _ => None,
         };
-        Ok(Self { object, table, tenant, narrower, columns, schema, live_by, since: None })
+        Ok(Self {
+            object,
+            table,
+            tenant,
+            narrower,
+            columns,
+            schema,
+            live_by,
+            since: None,
+            held: None,
+        })
     }
 
     /// The same, with a scan that leaves out what did not change since.
-    pub(crate) fn with_since(mut self, mark: Mark) -> Self {
+    ///
+    /// # Errors
+    /// `Invalid` when the column with the time of the last change is not there, and needed.
+    pub(crate) fn with_since(mut self, mark: Mark) -> Result<Self> {
+        let updated = self.object.updated.as_deref().and_then(|name| self.object.field(name));
+        if let (Some(time), Some(field)) = (mark.held_from, updated) {
+            self.held = Some((column_of(&self.object, self.table.as_ref(), &field.column)?, time));
+        }
         self.since = Some(Arc::new(mark));
-        self
+        Ok(self)
     }
 
     /// What a query of a database must say for this object, where the database answers whole queries;
@@ -261,6 +281,7 @@ impl Guard {
             partitions: session.config().target_partitions(),
             batch_rows,
             since: self.since.clone(),
+            held: self.held,
         })?;
         let wall = Wall {
             object: &self.object.name,

@@ -274,6 +274,7 @@ impl Table for OwnedTable {
             partitions: ask.partitions,
             batch_rows: ask.batch_rows,
             since: ask.since.clone(),
+            held: ask.held,
         };
         let scan = self.inner.scan(&inner)?;
         if inner.columns.len() == ask.columns.len() {

@@ -27,7 +27,7 @@ use crate::manifest::{Manifest, Warning};
 use crate::policy::Policy;
 use crate::principal::{TenantId, TenantScope};
 use crate::spec::ExportSpec;
-use crate::{Error, ExportId, Result};
+use crate::{ArtifactId, Error, ExportId, Result};
 
 /// An export as the store remembers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct Export {
     /// Its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Manifest>,
+    /// Files that were sent to their ends, where that moves its session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<ArtifactId>,
     /// When it moved its session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_at: Option<DateTime<Utc>>,
@@ -360,6 +363,7 @@ impl Export {
             failure: None,
             warnings: Vec::new(),
             manifest: None,
+            sent: Vec::new(),
             acknowledged_at: None,
             updated_at: self.created_at,
             started_at: None,

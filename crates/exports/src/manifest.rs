@@ -15,9 +15,10 @@ pub struct Manifest {
     pub snapshot: SnapshotNote,
     /// The files, in the order of the queries and of their parts.
     pub artifacts: Vec<Artifact>,
-    /// Up to where each query has read, in their order, for an export in a session.
+    /// Up to where each query has read, in their order, for an export in a session; nothing for a
+    /// query that gives all of its rows each time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<Mark>,
+    pub marks: Vec<Option<Mark>>,
 }
 
 impl Manifest {

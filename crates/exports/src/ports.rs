@@ -86,7 +86,8 @@ pub trait JobStore: Send + Sync {
     ///
     /// The pick is fair: the tenant that was served longest ago comes first, and of its exports
     /// the oldest. No export is taken over its policy's `running_max` (counted per tenant and
-    /// dialect); exports that wait for such a place keep their order.
+    /// dialect); exports that wait for such a place keep their order. Exports of one session run
+    /// one after the other; the others do not wait for them.
     async fn lease(&self, ask: &LeaseAsk) -> Result<Vec<Export>>;
 
     /// Renews a lease and stores the progress.
@@ -208,6 +209,8 @@ pub struct ListFilter {
     pub dialect: Option<String>,
     /// In which states; all when empty.
     pub states: Vec<State>,
+    /// In the session of this name; in any or none when absent.
+    pub session: Option<String>,
     /// Whose label contains this, in any case.
     pub label: Option<String>,
     /// Older than this one (a cursor).

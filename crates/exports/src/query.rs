@@ -62,6 +62,14 @@ pub struct Select {
     /// least once. All rows when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Mark>,
+    /// Only rows of the base object whose last change (the object's `updated`) is not earlier, and
+    /// those without such a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_from: Option<DateTime<Utc>>,
+    /// Only rows of the base object whose last change is earlier, and those without such a time.
+    /// The mark that is made with it reaches back to here, so that what was left out comes later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_until: Option<DateTime<Utc>>,
 }
 
 impl Select {
@@ -79,6 +87,23 @@ impl Select {
             limit: None,
             deleted: DeletedRows::Exclude,
             since: None,
+            changed_from: None,
+            changed_until: None,
+        }
+    }
+
+    /// Whether it asks for what changed, and not for all rows.
+    pub fn is_increment(&self) -> bool {
+        self.since.is_some() || self.changed_from.is_some()
+    }
+
+    /// What becomes of rows that are marked as deleted, once it is known what the query asks for:
+    /// never [`DeletedRows::InIncrements`].
+    pub fn deleted_rows(&self) -> DeletedRows {
+        match self.deleted {
+            DeletedRows::InIncrements if self.is_increment() => DeletedRows::Include,
+            DeletedRows::InIncrements => DeletedRows::Exclude,
+            other => other,
         }
     }
 
@@ -99,6 +124,8 @@ pub enum DeletedRows {
     Include,
     /// Only they are wanted.
     Only,
+    /// They are left out of a query for all rows, and come with what changed.
+    InIncrements,
 }
 
 /// One column of the result.
@@ -206,6 +233,8 @@ pub enum Expr {
     },
     /// Whether the row is marked as deleted (null never).
     IsDeleted,
+    /// A boolean as 1 or 0.
+    AsNumber(Box<Expr>),
 }
 
 /// Names of members of a JSON object.
@@ -239,7 +268,7 @@ impl Expr {
         match self {
             Self::Aggregate { .. } => true,
             Self::Field(_) | Self::Literal(_) | Self::JsonWithout { .. } | Self::IsDeleted => false,
-            Self::DatePart { of, .. } => of.has_aggregate(),
+            Self::DatePart { of, .. } | Self::AsNumber(of) => of.has_aggregate(),
             Self::Convert { amount, currency, .. } => {
                 amount.has_aggregate() || currency.has_aggregate()
             }

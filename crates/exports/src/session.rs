@@ -22,7 +22,7 @@ use crate::manifest::Warning;
 use crate::principal::{TenantId, TenantScope};
 use crate::query::{Query, Select};
 use crate::spec::{ExportSpec, QuerySpec};
-use crate::{Error, ErrorKind, ExportId, Result, limits};
+use crate::{ArtifactId, Error, ErrorKind, ExportId, Result, limits};
 
 /// A moment of a source, as the source itself says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,21 @@ pub struct Mark {
     /// What the source needs to find everything that changed since. Opaque to everybody else.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub value: serde_json::Value,
+    /// Rows that changed at this time or later (by the object's `updated`) were held back, and come
+    /// with whatever goes on from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_from: Option<DateTime<Utc>>,
+}
+
+impl Mark {
+    /// A moment of a source, with nothing held back.
+    pub fn new(
+        source: impl Into<String>,
+        taken_at: DateTime<Utc>,
+        value: serde_json::Value,
+    ) -> Self {
+        Self { source: source.into(), taken_at, value, held_from: None }
+    }
 }
 
 /// A session as the store remembers it.
@@ -85,8 +100,9 @@ pub struct SessionRef {
     /// The earlier export whose lower bounds this one has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<ExportId>,
-    /// The export's queries as the session knows them, in their order.
-    pub queries: Vec<SessionQuery>,
+    /// The export's queries as the session knows them, in their order; nothing for one that gives
+    /// all of its rows each time.
+    pub queries: Vec<Option<SessionQuery>>,
 }
 
 /// A query as its session knows it.
@@ -107,6 +123,11 @@ pub enum Advance {
     OnAcknowledge,
     /// The export itself, in the transaction that completes it.
     OnCompletion,
+    /// Whoever downloads: it moves when the last of the export's files that have rows was sent to
+    /// its end, and with the completion where there are no rows.
+    OnDownload,
+    /// Nothing: the export reads beside the series.
+    Never,
 }
 
 /// Word of the warning that an export began anew although its session had a mark.
@@ -137,6 +158,13 @@ impl Session {
         (known.fingerprint == query.fingerprint).then_some(&known.mark)
     }
 
+    /// The session as if it had never taken what it took before `oldest`.
+    #[must_use]
+    pub fn without_older(mut self, oldest: DateTime<Utc>) -> Self {
+        self.queries.retain(|_, query| query.mark.taken_at >= oldest);
+        self
+    }
+
     /// Takes over the marks of a completed export.
     fn move_by(&mut self, export: &Export, at: &SessionRef, now: DateTime<Utc>) -> Result<()> {
         let marks = export.manifest.as_ref().map_or(&[][..], |manifest| &manifest.marks);
@@ -144,6 +172,7 @@ impl Session {
             return Err(Error::internal("the manifest of an export in a session lacks its marks"));
         }
         for (query, mark) in at.queries.iter().zip(marks) {
+            let (Some(query), Some(mark)) = (query, mark) else { continue };
             let fingerprint = query.fingerprint.clone();
             let mark = QueryMark { fingerprint, mark: mark.clone() };
             self.queries.insert(query.name.clone(), mark);
@@ -187,8 +216,15 @@ pub fn check_name(name: &str) -> Result<()> {
 /// # Errors
 /// `Internal` when the query cannot be written down.
 pub fn fingerprint(select: &Select, scope: &TenantScope) -> Result<String> {
-    let bare = Select { since: None, ..select.clone() };
-    let text = serde_json::to_vec(&(bare, scope))
+    fingerprint_of(&Select { since: None, ..select.clone() }, scope)
+}
+
+/// The same, of a query in a dialect's own words: what tells it from another there.
+///
+/// # Errors
+/// `Internal` when it cannot be written down.
+pub fn fingerprint_of(query: &impl Serialize, scope: &TenantScope) -> Result<String> {
+    let text = serde_json::to_vec(&(query, scope))
         .map_err(|e| Error::internal("a query cannot be written down").with_source(e))?;
     Ok(hex::encode(Sha256::digest(text)))
 }
@@ -198,7 +234,7 @@ pub fn fingerprint(select: &Select, scope: &TenantScope) -> Result<String> {
 /// # Errors
 /// `Unsupported` for SQL; `Invalid` for a query whose rows cannot come in increments, and for two
 /// queries of one name.
-pub fn queries(spec: &ExportSpec, scope: &TenantScope) -> Result<Vec<SessionQuery>> {
+pub fn queries(spec: &ExportSpec, scope: &TenantScope) -> Result<Vec<Option<SessionQuery>>> {
     let mut queries: Vec<SessionQuery> = Vec::with_capacity(spec.queries.len());
     for (at, query) in spec.queries.iter().enumerate() {
         let query = of_query(query, at, scope)?;
@@ -212,7 +248,7 @@ pub fn queries(spec: &ExportSpec, scope: &TenantScope) -> Result<Vec<SessionQuer
         }
         queries.push(query);
     }
-    Ok(queries)
+    Ok(queries.into_iter().map(Some).collect())
 }
 
 fn of_query(query: &QuerySpec, at: usize, scope: &TenantScope) -> Result<SessionQuery> {
@@ -243,6 +279,7 @@ pub fn freeze(
     replayed: Option<&Export>,
 ) -> Result<()> {
     for (query, known) in spec.queries.iter_mut().zip(&at.queries) {
+        let Some(known) = known else { continue };
         let since = match replayed {
             Some(earlier) => replayed_since(earlier, session, known)?,
             None => session.since(known).cloned(),
@@ -268,7 +305,7 @@ fn replayed_since(
         );
         return Err(Error::invalid("session.replay", text));
     };
-    let same = place.queries.iter().position(|other| other == query);
+    let same = place.queries.iter().position(|other| other.as_ref() == Some(query));
     match same.and_then(|at| earlier.spec.queries.get(at)).map(|query| &query.query) {
         Some(Query::Select(select)) => Ok(select.since.clone()),
         _ => {
@@ -291,6 +328,9 @@ fn replayed_since(
 /// as many as it may.
 pub fn enter(export: &Export, found: Option<&Session>, count: u32) -> Result<Option<Session>> {
     let Some(at) = &export.spec.session else { return Ok(None) };
+    if at.advance == Advance::Never {
+        return Ok(None);
+    }
     match found {
         Some(session) if session.id == at.id && session.generation == at.generation => Ok(None),
         None if at.generation == 0 => {
@@ -353,6 +393,25 @@ pub fn acknowledge(
     Ok(true)
 }
 
+/// Notes that a file was sent to its end. Whether its export may move its session by that: when no
+/// further file with rows has to be sent.
+pub fn note_sent(export: &mut Export, artifact: ArtifactId) -> bool {
+    let waits = export.spec.session.as_ref().is_some_and(|at| at.advance == Advance::OnDownload);
+    if !waits || export.acknowledged_at.is_some() {
+        return false;
+    }
+    if !export.sent.contains(&artifact) {
+        export.sent.push(artifact);
+    }
+    all_sent(export)
+}
+
+/// Whether every file with rows was sent to its end.
+fn all_sent(export: &Export) -> bool {
+    let files = export.manifest.iter().flat_map(|manifest| &manifest.artifacts);
+    files.filter(|file| file.rows > 0).all(|file| export.sent.contains(&file.id))
+}
+
 /// What the completion of an export does to its session where no client acknowledges. Whether the
 /// session moved.
 ///
@@ -363,8 +422,12 @@ pub fn complete(
     session: Option<&mut Session>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let at = export.spec.session.as_ref().filter(|at| at.advance == Advance::OnCompletion);
-    if at.is_none() || export.state != State::Completed {
+    let moves = match export.spec.session.as_ref().map(|at| at.advance) {
+        Some(Advance::OnCompletion) => true,
+        Some(Advance::OnDownload) => all_sent(export),
+        Some(Advance::OnAcknowledge | Advance::Never) | None => false,
+    };
+    if !moves || export.state != State::Completed {
         return Ok(false);
     }
     match acknowledge(export, session, now) {

@@ -8,6 +8,7 @@ use outhaul_exports::{Error, Result};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::deadlines::Deadlines;
 use crate::heartbeat::{Keeping, Order};
 use crate::publish::{Ending, publish};
 use crate::runner::Shared;
@@ -55,7 +56,7 @@ impl Work<'_> {
     /// Has the slot run the export. `None` when the lease is lost, or may be: then nothing may be
     /// written about the export any more.
     async fn supervise(&self, mut slot: Held, asked_at: Instant) -> Option<Outcome> {
-        let deadline = self.export.policy.run_max().map(|longest| Instant::now() + longest);
+        let mut deadlines = Deadlines::begin(&self.export.policy);
         let progress = watch::Sender::new(Progress::default());
         let keeping = Keeping {
             jobs: &self.shared.jobs,
@@ -80,15 +81,16 @@ impl Work<'_> {
             tokio::select! {
                 answer = slot.report() => match answer {
                     Ok(Answer::Progress(now)) => {
+                        deadlines.see(&now);
                         progress.send_replace(now);
                     }
                     Ok(answer) => break answer,
                     Err(death) => return Some(self.died(&death)),
                 },
                 order = &mut keeping => return self.obey(order, slot).await,
-                () = until(deadline) => {
+                () = until(deadlines.next()) => {
                     stop(slot).await;
-                    return Some(Outcome::Failed(self.overran()));
+                    return Some(Outcome::Failed(deadlines.overran()));
                 }
                 () = self.shared.drain.over() => {
                     stop(slot).await;
@@ -205,13 +207,6 @@ impl Work<'_> {
         }
         let text = "the process that ran the export ended unexpectedly";
         Outcome::Crashed(Failure::new("worker_crashed", text))
-    }
-
-    fn overran(&self) -> Failure {
-        metrics::counter!("outhaul_slot_deaths_total", "cause" => "run_time").increment(1);
-        let seconds = self.export.policy.run_secs_max.unwrap_or_default();
-        let text = format!("the export took longer than {seconds} seconds: divide it");
-        Failure::new("run_time_limit", text)
     }
 
     /// Removes the attempt's files. What cannot be removed now, a housekeeper finds later.

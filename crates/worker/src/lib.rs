@@ -11,6 +11,7 @@
 //! a lease stops, so that two never write at once for long, and never under the same name at all.
 
 mod attempt;
+mod deadlines;
 pub mod drain;
 pub mod formats;
 mod heartbeat;

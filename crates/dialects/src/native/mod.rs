@@ -51,8 +51,10 @@ impl Dialect for Native {
     fn policy(&self) -> Policy {
         Policy {
             active_max: Some(100),
+            session_active_max: None,
             running_max: None,
             run_secs_max: Some(hours(6)),
+            query_secs_max: None,
             file_kept_secs: days(7),
             record_kept_secs: days(90),
             queries_max: 50,

@@ -329,7 +329,7 @@ impl SessionRequest {
     /// What it means: the client itself says when the rows have arrived.
     pub fn into_ask(self) -> SessionAsk {
         let Self { name, replay } = self;
-        SessionAsk { name, replay, advance: Advance::OnAcknowledge }
+        SessionAsk { replay, ..SessionAsk::named(name) }
     }
 }
 

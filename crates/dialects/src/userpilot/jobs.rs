@@ -148,6 +148,7 @@ async fn of_tenant(
         tenant: who.tenant.clone(),
         dialect: Some(ID.to_owned()),
         states,
+        session: None,
         label: None,
         before,
         kept_at: None,

@@ -51,8 +51,10 @@ impl Dialect for Userpilot {
     fn policy(&self) -> Policy {
         Policy {
             active_max: Some(1),
+            session_active_max: None,
             running_max: Some(1),
             run_secs_max: None,
+            query_secs_max: None,
             file_kept_secs: days(2),
             record_kept_secs: days(3),
             queries_max: 1,

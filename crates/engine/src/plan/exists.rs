@@ -103,7 +103,7 @@ fn keys(
 ) -> Result<LogicalPlanBuilder> {
     // A query for deleted rows only asks this of its base object; what is related may be either.
     let mode = match deleted {
-        DeletedRows::Exclude => DeletedRows::Exclude,
+        DeletedRows::Exclude | DeletedRows::InIncrements => DeletedRows::Exclude,
         DeletedRows::Include | DeletedRows::Only => DeletedRows::Include,
     };
     let joins = &related.joins;

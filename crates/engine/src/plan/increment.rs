@@ -29,11 +29,29 @@ use crate::sources::Since;
 pub(crate) fn changed(object: &Object, since: Since) -> Result<Option<Condition>> {
     match since {
         Since::Scan | Since::All => Ok(None),
-        Since::At(time) => at(object, time).map(Some),
+        Since::At(time) => by_time(object, Compare::Ge, time).map(Some),
     }
 }
 
-fn at(object: &Object, time: DateTime<Utc>) -> Result<Condition> {
+/// The conditions on an object's rows by the time of their last change that the query itself states.
+///
+/// # Errors
+/// `Unsupported` for an object whose changes have no time.
+pub(crate) fn window(object: &Object, select: &Select) -> Result<Option<Condition>> {
+    let bound =
+        |op, time: Option<DateTime<Utc>>| time.map(|time| by_time(object, op, time)).transpose();
+    let from = bound(Compare::Ge, select.changed_from)?;
+    Ok(both(from, bound(Compare::Lt, select.changed_until)?))
+}
+
+fn both(one: Option<Condition>, other: Option<Condition>) -> Option<Condition> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.and(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn by_time(object: &Object, op: Compare, time: DateTime<Utc>) -> Result<Condition> {
     let name = object.updated.as_deref().ok_or_else(|| {
         Error::unsupported(format!(
             "{} cannot be exported in a session: its source tells what changed by the time of a \
@@ -58,18 +76,23 @@ fn at(object: &Object, time: DateTime<Utc>) -> Result<Condition> {
     Ok(Condition::Or(vec![
         // Nobody knows when it changed: it always comes.
         Condition::IsNull { expr: updated(), negated: false },
-        Condition::Compare { left: updated(), op: Compare::Ge, right: Value::Literal(bound) },
+        Condition::Compare { left: updated(), op, right: Value::Literal(bound) },
     ]))
 }
 
-/// The query with the condition that its increment asks for.
-pub(crate) fn narrowed(select: &Select, condition: Option<Condition>) -> Select {
+/// The query with the conditions that its increment asks for.
+///
+/// # Errors
+/// As [`window`].
+pub(crate) fn narrowed(
+    select: &Select,
+    object: &Object,
+    changed: Option<Condition>,
+) -> Result<Select> {
+    let condition = both(changed, window(object, select)?);
     let mut select = select.clone();
-    select.filter = match (select.filter, condition) {
-        (Some(filter), Some(condition)) => Some(filter.and(condition)),
-        (filter, condition) => filter.or(condition),
-    };
-    select
+    select.filter = both(select.filter, condition);
+    Ok(select)
 }
 
 /// Rows that are no longer there, in the columns of the query's result: their keys, and that they
@@ -84,14 +107,20 @@ pub(crate) fn deleted(
     let joins = Joins::alone(Arc::clone(guard.object()));
     let guards = [Arc::clone(guard)];
     let mut rows = scan(guard, joins.base_alias())?;
-    if let Some(condition) = changed(guard.object(), since)? {
+    let object = guard.object();
+    // A table of tombstones without times is read whole by a query for a time.
+    let window = match object.updated {
+        Some(_) => window(object, select)?,
+        None => None,
+    };
+    if let Some(condition) = both(changed(object, since)?, window) {
         let condition = Scope::new(&joins, &guards, &rows, None).condition(&condition)?;
         rows = rows.filter(condition).map_err(planning)?;
     }
     let scope = Scope::new(&joins, &guards, &rows, None);
     let columns =
         select.columns.iter().zip(result.fields()).enumerate().map(|(at, (column, to))| {
-            let value = key_only(&scope, guard.object(), column, to.data_type())?;
+            let value = key_only(&scope, object, column, to.data_type())?;
             Ok(value.alias(format!("c{at}")))
         });
     let columns = columns.collect::<Result<Vec<_>>>()?;
@@ -105,6 +134,7 @@ fn key_only(scope: &Scope<'_>, object: &Object, column: &Column, to: &DataType) 
             scope.value(&column.expr)?
         }
         Value::IsDeleted => lit(true),
+        Value::AsNumber(of) if **of == Value::IsDeleted => lit(1_i64),
         literal @ Value::Literal(_) => scope.value(literal)?,
         _ => return Ok(Expr::Literal(ScalarValue::try_from(to).map_err(planning)?, None)),
     };

@@ -53,9 +53,10 @@ pub(crate) fn plan(
     guards: &[Arc<Guard>],
     more: Option<Expr>,
 ) -> Result<Planned> {
-    let rows = rows(select.deleted, joins, guards)?;
+    let deleted = select.deleted_rows();
+    let rows = rows(deleted, joins, guards)?;
     let terms = exists::terms(select.filter.as_ref());
-    let rows = exists::joined(rows, &terms, select.deleted, joins, guards)?;
+    let rows = exists::joined(rows, &terms, deleted, joins, guards)?;
     let scope = Scope::new(joins, guards, &rows, None);
     let mut conditions: Vec<Expr> = more.into_iter().collect();
     for term in terms.into_iter().filter(|term| !exists::is_exists(term)) {
@@ -133,15 +134,15 @@ fn leads_to_several(joins: &Joins, guards: &[Arc<Guard>]) -> bool {
 
 /// How many rows to expect: said only where nothing but the range narrows the base object's rows.
 fn estimate(select: &Select, aggregate: bool, guards: &[Arc<Guard>]) -> Option<u64> {
-    if aggregate || select.filter.is_some() || select.where_sql.is_some() || select.since.is_some()
-    {
+    if aggregate || select.filter.is_some() || select.where_sql.is_some() || select.is_increment() {
         return None;
     }
     let rows = guards.first()?.rows_at_most()?.saturating_sub(select.offset);
     Some(select.limit.map_or(rows, |limit| rows.min(limit)))
 }
 
-/// The base object's rows, with what its relations lead to.
+/// The base object's rows, with what its relations lead to. `mode` is one that
+/// [`Select::deleted_rows`] answers.
 fn rows(mode: DeletedRows, joins: &Joins, guards: &[Arc<Guard>]) -> Result<LogicalPlanBuilder> {
     let deleted = |guard: &Guard, alias: &str| {
         let known = guard.object().deleted_column.is_some();
@@ -150,8 +151,10 @@ fn rows(mode: DeletedRows, joins: &Joins, guards: &[Arc<Guard>]) -> Result<Logic
     let base = &guards[0];
     let mut rows = scan(base, joins.base_alias())?;
     rows = match (mode, deleted(base, joins.base_alias())) {
-        (DeletedRows::Include, _) | (DeletedRows::Exclude, None) => rows,
-        (DeletedRows::Exclude, Some(deleted)) => {
+        (DeletedRows::Include, _) | (DeletedRows::Exclude | DeletedRows::InIncrements, None) => {
+            rows
+        }
+        (DeletedRows::Exclude | DeletedRows::InIncrements, Some(deleted)) => {
             rows.filter(deleted.is_not_true()).map_err(planning)?
         }
         (DeletedRows::Only, Some(deleted)) => rows.filter(deleted).map_err(planning)?,

@@ -241,7 +241,7 @@ fn inside(value: &Expr, visit: &mut impl FnMut(&Expr)) {
                 inside(of, visit);
             }
         }
-        Expr::DatePart { of, .. } => inside(of, visit),
+        Expr::DatePart { of, .. } | Expr::AsNumber(of) => inside(of, visit),
         Expr::JsonWithout { of, .. } => visit(&Expr::Field(of.clone())),
         Expr::Convert { amount, currency, .. } => {
             inside(amount, visit);

@@ -63,6 +63,7 @@ impl Scope<'_> {
                 // Not `IS TRUE`, which a plan says is never missing and its operator that it may be.
                 Ok(if known { coalesce(vec![column, lit(false)]) } else { lit(false) })
             }
+            Value::AsNumber(of) => Ok(cast(self.value(of)?, DataType::Int64)),
         }
     }
 

@@ -334,6 +334,9 @@ pub(crate) struct ScanAsk {
     pub(crate) batch_rows: usize,
     /// Only rows that changed since, and maybe others: set where the table answered [`Since::Scan`].
     pub(crate) since: Option<Arc<Mark>>,
+    /// Besides these: rows whose time, a value of this column, is this or later, because they were
+    /// held back.
+    pub(crate) held: Option<(usize, DateTime<Utc>)>,
 }
 
 /// How what changed since a mark is read. Each committed change comes at least once.

@@ -144,7 +144,7 @@ fn stamp(seconds: i64) -> String {
 
 /// A mark that the source `main` made at that second.
 fn mark(seconds: i64) -> Mark {
-    Mark { source: "main".into(), taken_at: at(seconds), value: serde_json::Value::Null }
+    Mark::new("main", at(seconds), serde_json::Value::Null)
 }
 
 fn since(mut select: Select, seconds: i64) -> Select {

@@ -42,7 +42,7 @@ pub(super) async fn check_predicates(
 
 async fn rows(table: &dyn Table, pruning: Option<Arc<dyn PhysicalExpr>>) -> (RecordBatch, String) {
     let columns = (0..table.schema().fields().len()).collect();
-    let ask = ScanAsk { columns, pruning, partitions: 1, batch_rows: 8, since: None };
+    let ask = ScanAsk { columns, pruning, partitions: 1, batch_rows: 8, since: None, held: None };
     let plan = table.scan(&ask).expect("a plan");
     let text = displayable(plan.as_ref()).indent(false).to_string();
     let batches = collect(plan, Arc::new(TaskContext::default())).await;

@@ -48,7 +48,10 @@ impl Select {
         if self.is_aggregate() || self.having.is_some() {
             self.check_grouping()?;
         }
-        if self.since.is_some() {
+        if self.changed_from.is_some() || self.changed_until.is_some() {
+            scope.check_has_change_time()?;
+        }
+        if self.is_increment() {
             self.check_incremental()?;
         }
         Ok(())
@@ -97,6 +100,23 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
+    /// A query by the time of changes needs that time.
+    fn check_has_change_time(&self) -> Result<()> {
+        let base = self.base;
+        let known = base.updated.as_deref().and_then(|name| base.field(name));
+        match known.map(|field| field.field_type) {
+            Some(FieldType::Timestamp | FieldType::Date) => Ok(()),
+            _ => {
+                let text = format!(
+                    "rows of {} are asked for by the time of their last change, and the catalog \
+                     names no field with that time (updated) for it",
+                    base.name
+                );
+                Err(Error::unsupported(text))
+            }
+        }
+    }
+
     /// Follows a path to its field.
     fn field(&self, path: &Path) -> Result<&'a Field> {
         cap("path", path.relations.len(), limits::RELATION_DEPTH_MAX)?;
@@ -190,6 +210,13 @@ impl<'a> Scope<'a> {
                 }
             }
             Expr::IsDeleted => Some(FieldType::Boolean),
+            Expr::AsNumber(of) => match self.searched(place, of)? {
+                None | Some(FieldType::Boolean) => Some(FieldType::Integer),
+                Some(other) => {
+                    let text = format!("only a boolean becomes 1 or 0, not a {}", other.name());
+                    return Err(Error::invalid(place, text));
+                }
+            },
         })
     }
 

@@ -1,12 +1,14 @@
 //! Sessions: enter one with a new export, look at them, acknowledge, remove.
 
+use chrono::TimeDelta;
+
 use super::{Exports, require};
 use crate::export::Export;
-use crate::principal::{Principal, Role};
+use crate::principal::{Principal, Role, TenantId};
 use crate::query::{Query, Select};
-use crate::session::{self, Advance, Mark, Session, SessionRef};
+use crate::session::{self, Advance, Mark, Session, SessionQuery, SessionRef};
 use crate::spec::ExportSpec;
-use crate::{Error, ErrorKind, ExportId, Result};
+use crate::{ArtifactId, Error, ErrorKind, ExportId, Result};
 
 /// The session that a request wants its export to be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,25 @@ pub struct SessionAsk {
     pub replay: Option<ExportId>,
     /// What moves the session.
     pub advance: Advance,
+    /// The export's queries as their dialect tells one from another; by their names and all that
+    /// they say when absent. Where the dialect says, a query whose changes cannot be told gives all
+    /// of its rows each time, in place of being refused.
+    pub queries: Option<Vec<SessionQuery>>,
+    /// What the session took longer ago than this counts as never taken; none: all counts.
+    pub mark_age_max: Option<TimeDelta>,
+}
+
+impl SessionAsk {
+    /// To be in the session of that name, from where it is, as the neutral rules have it.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            replay: None,
+            advance: Advance::OnAcknowledge,
+            queries: None,
+            mark_age_max: None,
+        }
+    }
 }
 
 impl Exports {
@@ -85,10 +106,16 @@ impl Exports {
         ask: &SessionAsk,
         spec: &mut ExportSpec,
     ) -> Result<()> {
-        let queries = session::queries(spec, &who.scope)?;
+        let queries = match &ask.queries {
+            None => session::queries(spec, &who.scope)?,
+            Some(own) => self.those_in_increments(who, spec, own).await?,
+        };
         let found = self.parts.sessions.session(&who.tenant, dialect, &ask.name).await?;
-        let session =
+        let mut session =
             found.unwrap_or_else(|| Session::new(&who.tenant, dialect, &ask.name, self.now()));
+        if let Some(oldest) = ask.mark_age_max.and_then(|age| self.now().checked_sub_signed(age)) {
+            session = session.without_older(oldest);
+        }
         let replayed = match ask.replay {
             Some(id) => Some(self.get(who, Some(dialect), id).await.map_err(|error| {
                 let unknown = *error.kind() == ErrorKind::NotFound;
@@ -105,10 +132,64 @@ impl Exports {
             queries,
         };
         session::freeze(spec, &session, at, replayed.as_ref())?;
-        for query in &spec.queries {
-            self.check_increments(who, &query.query).await?;
+        if ask.queries.is_none() {
+            for query in &spec.queries {
+                self.check_increments(who, &query.query).await?;
+            }
         }
         Ok(())
+    }
+
+    /// A dialect's own list of queries, without those whose changes cannot be told.
+    async fn those_in_increments(
+        &self,
+        who: &Principal,
+        spec: &ExportSpec,
+        own: &[SessionQuery],
+    ) -> Result<Vec<Option<SessionQuery>>> {
+        let mut queries = Vec::with_capacity(own.len());
+        for (query, known) in spec.queries.iter().zip(own) {
+            let comes = match &query.query {
+                Query::Select(select) => select.check_incremental().is_ok(),
+                Query::Sql { .. } => false,
+            };
+            let told = match comes {
+                true => self.check_increments(who, &query.query).await,
+                false => Err(Error::unsupported("all of its rows make the result")),
+            };
+            match told {
+                Ok(()) => queries.push(Some(known.clone())),
+                Err(error) if *error.kind() == ErrorKind::Unsupported => queries.push(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(queries)
+    }
+
+    /// A file of an export was sent to its end: moves the export's session where that does it. The
+    /// note alone fails loudly; what stands in the session's way is the next export's to see.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store is away.
+    pub async fn note_sent(
+        &self,
+        tenant: &TenantId,
+        export: ExportId,
+        artifact: ArtifactId,
+    ) -> Result<()> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let note = move |export: &mut Export| {
+            let _ = tell.send(session::note_sent(export, artifact));
+            Ok(())
+        };
+        self.parts.jobs.change(tenant, export, Box::new(note)).await?;
+        if !told.try_iter().last().unwrap_or(false) {
+            return Ok(());
+        }
+        match self.parts.sessions.acknowledge(tenant, export, self.now()).await {
+            Err(error) if *error.kind() == ErrorKind::Conflict => Ok(()),
+            done => done.map(|_| ()),
+        }
     }
 
     /// Whether what changes from now on will be told: asked of a query that begins in full, so that
@@ -119,7 +200,7 @@ impl Exports {
             return Ok(());
         }
         let source = self.parts.catalog.require(&select.object)?.table.source.clone();
-        let from_now = Mark { source, taken_at: self.now(), value: serde_json::Value::Null };
+        let from_now = Mark::new(source, self.now(), serde_json::Value::Null);
         let next = Select { since: Some(from_now), ..select.as_ref().clone() };
         let next = Query::Select(Box::new(next));
         self.parts.planner.check(&who.scope, &next).await.map(drop)

@@ -139,6 +139,7 @@ impl Exports {
             failure: None,
             warnings: Vec::new(),
             manifest: None,
+            sent: Vec::new(),
             acknowledged_at: None,
             created_at: now,
             updated_at: now,
@@ -170,7 +171,7 @@ impl Exports {
         check_text("values.null", Some(&spec.format.values.null), limits::NULL_TEXT_CHARS_MAX)?;
         self.parts.formats.check(&spec.format)?;
         check_split(spec)?;
-        notice::check(spec, self.parts.can_mail)?;
+        notice::check(spec, self.parts.can_mail, self.parts.callbacks.as_deref())?;
         for query in &spec.queries {
             self.check_query(who, query, spec.sealing_key.is_some()).await?;
         }

@@ -64,6 +64,7 @@ async fn a_record_whose_time_is_over_is_neither_shown_nor_listed() -> Result<()>
         tenant: who.tenant.clone(),
         dialect: None,
         states: Vec::new(),
+        session: None,
         label: None,
         before: None,
         kept_at: None,

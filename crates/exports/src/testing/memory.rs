@@ -117,10 +117,17 @@ impl Memory {
         self.exports.iter().position(|export| export.id == id && export.tenant == *tenant)
     }
 
-    /// How many exports of the lane (tenant and dialect) of `like` are in a state that `counts`.
-    fn count_lane(&self, like: &Export, counts: impl Fn(State) -> bool) -> u32 {
+    /// Refuses an export that becomes active while its policy's places are taken.
+    fn admit(&self, export: &Export) -> Result<()> {
+        let place = export.policy.place(export.spec.session.is_some());
+        let shares = |e: &Export| place.of.is_none_or(|of| of == e.spec.session.is_some());
+        place.admit(self.count_lane(export, |e| e.state.is_active() && shares(e)))
+    }
+
+    /// How many exports of the lane (tenant and dialect) of `like` are such.
+    fn count_lane(&self, like: &Export, such: impl Fn(&Export) -> bool) -> u32 {
         let lane = |e: &&Export| e.tenant == like.tenant && e.dialect == like.dialect;
-        let count = self.exports.iter().filter(lane).filter(|e| counts(e.state)).count();
+        let count = self.exports.iter().filter(lane).filter(|e| such(e)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 

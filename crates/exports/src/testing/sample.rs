@@ -44,7 +44,9 @@ pub fn principal(id: &str) -> Principal {
 pub fn policy() -> Policy {
     Policy {
         active_max: Some(5),
+        session_active_max: None,
         running_max: None,
+        query_secs_max: None,
         run_secs_max: Some(hours(1)),
         file_kept_secs: days(7),
         record_kept_secs: days(90),
@@ -91,6 +93,7 @@ pub fn export(tenant_id: &str, now: DateTime<Utc>) -> Export {
         failure: None,
         warnings: Vec::new(),
         manifest: None,
+        sent: Vec::new(),
         acknowledged_at: None,
         created_at: now,
         updated_at: now,

@@ -55,6 +55,7 @@ impl World {
             outbox: store.clone(),
             sessions: store.clone(),
             can_mail: true,
+            callbacks: Some(Arc::default()),
             artifacts: artifacts.clone(),
             planner: planner.clone(),
             formats: Arc::new(FakeFormats),
@@ -176,13 +177,9 @@ impl World {
             message: "texts were cut".into(),
             count: 2,
         }];
-        let mark = || Mark {
-            source: "main".into(),
-            taken_at: self.clock.now(),
-            value: serde_json::Value::Null,
-        };
-        let in_session = export.spec.session.is_some();
-        let marks = export.spec.queries.iter().filter(|_| in_session).map(|_| mark()).collect();
+        let mark = |_| Mark::new("main", self.clock.now(), serde_json::Value::Null);
+        let known = export.spec.session.iter().flat_map(|session| &session.queries);
+        let marks = known.map(|query| query.as_ref().map(mark)).collect();
         let manifest = Manifest { snapshot, artifacts, marks };
         self.finish(export, Outcome::Completed { manifest, warnings, progress }).await
     }

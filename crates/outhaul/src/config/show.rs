@@ -48,8 +48,10 @@ fn base_url(server: &Server) -> Option<String> {
 fn written(policy: &Policy) -> PolicyChange {
     PolicyChange {
         active_max: Some(policy.active_max.unwrap_or(0)),
+        session_active_max: Some(policy.session_active_max.unwrap_or(0)),
         running_max: Some(policy.running_max.unwrap_or(0)),
         run_secs_max: Some(policy.run_secs_max.unwrap_or(0)),
+        query_secs_max: Some(policy.query_secs_max.unwrap_or(0)),
         file_kept_secs: Some(policy.file_kept_secs),
         record_kept_secs: Some(policy.record_kept_secs),
         queries_max: Some(policy.queries_max),

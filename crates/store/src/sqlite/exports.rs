@@ -49,13 +49,14 @@ pub(super) async fn insert(write: &mut Write, export: &Export) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO exports (state, running_max, due_at, cancel_requested, lease_token,
              lease_holder, lease_until, label, updated_at, files_expire_at, record_expires_at,
-             progress, form, body, id, tenant, dialect, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             progress, form, body, id, tenant, dialect, session, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     let insert = bind_changing(insert, &row)
         .bind(&row.id)
         .bind(&row.tenant)
         .bind(&row.dialect)
+        .bind(row.session.as_deref())
         .bind(row.created_at);
     match write.try_execute(insert).await {
         Ok(_) => Ok(()),
@@ -103,17 +104,25 @@ fn bind_changing<'q>(query: Query<'q>, row: &'q Row) -> Query<'q> {
         .bind(&row.body)
 }
 
-/// How many exports of the tenant and dialect of `like` are queued or running.
-pub(super) async fn count_active(connection: &mut SqliteConnection, like: &Export) -> Result<u32> {
+/// How many exports of the tenant and dialect of `like` are queued or running: all, or those that
+/// are, or are not, in a session.
+async fn count_active(
+    connection: &mut SqliteConnection,
+    like: &Export,
+    in_session: Option<bool>,
+) -> Result<u32> {
     // Two counts, because each has an index of its own and their union has none.
     let count: i64 = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM exports INDEXED BY exports_queue
-                 WHERE state = 'queued' AND tenant = ?1 AND dialect = ?2)
+                 WHERE state = 'queued' AND tenant = ?1 AND dialect = ?2
+                   AND (?3 IS NULL OR (session IS NOT NULL) = ?3))
               + (SELECT count(*) FROM exports INDEXED BY exports_running
-                 WHERE state = 'running' AND tenant = ?1 AND dialect = ?2)",
+                 WHERE state = 'running' AND tenant = ?1 AND dialect = ?2
+                   AND (?3 IS NULL OR (session IS NOT NULL) = ?3))",
     )
     .bind(&like.tenant.0)
     .bind(&like.dialect)
+    .bind(in_session)
     .fetch_one(connection)
     .await
     .map_err(unavailable)?;
@@ -122,9 +131,10 @@ pub(super) async fn count_active(connection: &mut SqliteConnection, like: &Expor
 
 /// Refuses an export that becomes active while its policy's places are taken.
 pub(super) async fn admit(connection: &mut SqliteConnection, export: &Export) -> Result<()> {
-    if export.policy.active_max.is_none() {
+    let place = export.policy.place(export.spec.session.is_some());
+    if place.most.is_none() {
         return Ok(());
     }
-    let active = count_active(connection, export).await?;
-    export.policy.admit(active)
+    let active = count_active(connection, export, place.of).await?;
+    place.admit(active)
 }

@@ -52,9 +52,14 @@ impl SqliteStore {
     }
 
     pub(super) async fn list_exports(&self, filter: &ListFilter) -> Result<Vec<Export>> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new(select_exports!("INDEXED BY exports_list WHERE tenant = "));
+        let mut query = QueryBuilder::<Sqlite>::new(match filter.session {
+            None => select_exports!("INDEXED BY exports_list WHERE tenant = "),
+            Some(_) => select_exports!("WHERE session IS NOT NULL AND tenant = "),
+        });
         query.push_bind(&filter.tenant.0);
+        if let Some(session) = &filter.session {
+            query.push(" AND session = ").push_bind(session);
+        }
         if let Some(dialect) = &filter.dialect {
             query.push(" AND dialect = ").push_bind(dialect);
         }

@@ -15,7 +15,7 @@ use crate::rows::{millis, not_before, to_json};
 
 /// The next export to run. `lanes` hops over the queue's index from one tenant and dialect to the
 /// next, so that its cost does not grow with the backlog; `heads` are their oldest exports that
-/// are due. A lane whose policy lets no more run waits as a whole, which keeps its order. Of the
+/// are due and whose session is idle: only those that wait for their session are looked past. A lane whose policy lets no more run waits as a whole, which keeps its order. Of the
 /// rest, the tenant that was served longest ago comes first, one that never was before all. The
 /// indexes are named because a planner without statistics may choose one that grows with the past.
 pub(super) const PICK: &str = "
@@ -35,6 +35,11 @@ WITH RECURSIVE lanes (tenant, dialect) AS (
     SELECT (SELECT sequence FROM exports AS e INDEXED BY exports_queue
             WHERE e.state = 'queued' AND e.tenant = lanes.tenant AND e.dialect = lanes.dialect
               AND e.due_at <= ?
+              AND (e.session IS NULL OR NOT EXISTS (
+                  SELECT 1 FROM exports AS other INDEXED BY exports_session_running
+                  WHERE other.state = 'running' AND other.session IS NOT NULL
+                    AND other.tenant = e.tenant AND other.dialect = e.dialect
+                    AND other.session = e.session))
             ORDER BY e.sequence LIMIT 1) AS sequence
     FROM lanes
 )

@@ -171,6 +171,7 @@ pub fn all_of(tenant: &str) -> ListFilter {
         tenant: TenantId::from(tenant),
         dialect: None,
         states: Vec::new(),
+        session: None,
         label: None,
         before: None,
         kept_at: None,

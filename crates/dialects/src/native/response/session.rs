@@ -112,13 +112,16 @@ impl ExportSessionView {
         let session = export.spec.session.as_ref()?;
         let marks = export.manifest.as_ref().map_or(&[][..], |manifest| &manifest.marks);
         let queries = session.queries.iter().zip(&export.spec.queries).enumerate();
-        let queries = queries.map(|(at, (known, query))| IncrementView {
-            name: known.name.clone(),
-            since: match &query.query {
-                Query::Select(select) => select.since.as_ref().map(|mark| mark.taken_at),
-                Query::Sql { .. } => None,
-            },
-            watermark: marks.get(at).map(|mark| mark.taken_at),
+        // This dialect's own exports know all of their queries.
+        let queries = queries.filter_map(|(at, (known, query))| {
+            Some(IncrementView {
+                name: known.as_ref()?.name.clone(),
+                since: match &query.query {
+                    Query::Select(select) => select.since.as_ref().map(|mark| mark.taken_at),
+                    Query::Sql { .. } => None,
+                },
+                watermark: marks.get(at).and_then(Option::as_ref).map(|mark| mark.taken_at),
+            })
         });
         Some(Self {
             name: session.name.clone(),

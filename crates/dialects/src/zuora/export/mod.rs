@@ -35,8 +35,10 @@ impl Dialect for ZuoraExport {
     fn policy(&self) -> Policy {
         Policy {
             active_max: Some(50),
+            session_active_max: None,
             running_max: None,
             run_secs_max: Some(hours(3)),
+            query_secs_max: None,
             file_kept_secs: days(7),
             record_kept_secs: days(90),
             queries_max: 1,

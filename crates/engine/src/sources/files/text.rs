@@ -76,6 +76,7 @@ impl PinnedFiles {
             partitions: 1,
             batch_rows: BATCH_ROWS,
             since: None,
+            held: None,
         };
         let read = async {
             let context = TaskContext::default();

@@ -119,11 +119,8 @@ mod tests {
     }
 
     fn mark(value: &Value) -> Mark {
-        Mark {
-            source: "main".into(),
-            taken_at: DateTime::UNIX_EPOCH,
-            value: serde_json::to_value(value).expect("json"),
-        }
+        let value = serde_json::to_value(value).expect("json");
+        Mark::new("main", DateTime::UNIX_EPOCH, value)
     }
 
     fn relation(name: &str) -> Relation {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlan, Operator};
@@ -64,12 +65,18 @@ struct Ask {
     columns: String,
     conditions: Vec<String>,
     since: Option<Horizon>,
+    /// The condition on rows that come although they did not change since.
+    held: Option<String>,
 }
 
 impl Ask {
     fn query(&self, leaf: &Leaf, more: &[String]) -> String {
         let mut conditions = more.to_vec();
-        conditions.extend(self.since.iter().filter_map(|since| since.condition(leaf.oid)));
+        let changed = self.since.iter().filter_map(|since| since.condition(leaf.oid));
+        conditions.extend(changed.map(|changed| match &self.held {
+            Some(held) => format!("({changed} OR {held})"),
+            None => changed,
+        }));
         conditions.extend(self.conditions.iter().cloned());
         let only = if leaf.is_heap { "ONLY " } else { "" };
         let filter = match conditions.is_empty() {
@@ -113,10 +120,13 @@ impl Table for PostgresTable {
         let asked = columns.iter().map(|column| column.asked(&super::sql::name(&column.name)));
         let asked: Vec<_> = asked.collect();
         let since = ask.since.as_deref().map(|mark| Horizon::of(mark, &self.relation)).transpose();
+        let held = ask.held.map(|(column, from)| self.held(column, from)).transpose()?;
         let asked = Ask {
             columns: asked.join(", "),
             conditions: ask.pruning.iter().flat_map(|p| conditions(p, self)).collect(),
-            since: since.map_err(said)?.flatten(),
+            // Where the held ones cannot be asked for, all rows are.
+            since: since.map_err(said)?.flatten().filter(|_| held != Some(None)),
+            held: held.flatten(),
         };
         let shown = self.leaves.iter().map(|leaf| asked.query(leaf, &[]));
         let shown = shown.collect::<Vec<_>>().join("; ");
@@ -135,6 +145,16 @@ impl Table for PostgresTable {
             })
         };
         Ok(Arc::new(StatementExec::new(&self.source, shown, schema, open)))
+    }
+}
+
+impl PostgresTable {
+    /// The condition on rows that changed at a time or later, by the column that says so; `None`
+    /// where the database compares it in another way.
+    fn held(&self, column: usize, from: DateTime<Utc>) -> Result<Option<String>> {
+        let from = ScalarValue::TimestampMicrosecond(Some(from.timestamp_micros()), None);
+        let from = from.cast_to(self.schema.field(column).data_type())?;
+        Ok(self.columns[column].comparison(Operator::GtEq, &from))
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::world;
 use crate::query::Query;
 use crate::service::{SessionAsk, Submission};
-use crate::session::Advance;
 use crate::testing::{self, World, noon, principal};
 use crate::{ErrorKind, Result};
 
@@ -15,11 +14,7 @@ fn submission(session: &str) -> Submission {
         dialect: "native".into(),
         spec: testing::export("acme", noon()).spec,
         echo: serde_json::Value::Null,
-        session: Some(SessionAsk {
-            name: session.into(),
-            replay: None,
-            advance: Advance::OnAcknowledge,
-        }),
+        session: Some(SessionAsk::named(session)),
         idempotency: None,
     }
 }

@@ -193,7 +193,7 @@ impl Memory {
         {
             return Ok(Inserted::Replayed(first));
         }
-        export.policy.admit(self.count_lane(&export, State::is_active))?;
+        self.admit(&export)?;
         if self.exports.iter().any(|other| other.id == export.id) {
             return Err(Error::internal("an export of that id is stored already"));
         }
@@ -239,7 +239,7 @@ impl Memory {
             return Err(Error::internal("a change may not move an export"));
         }
         if after.state.is_active() && !before.state.is_active() {
-            after.policy.admit(self.count_lane(&before, State::is_active))?;
+            self.admit(&after)?;
         }
         match event::of_change(&before, &after) {
             Some(kind) => self.put(place, after.clone(), kind, after.updated_at),
@@ -279,6 +279,9 @@ fn matches(filter: &ListFilter, export: &Export) -> bool {
     export.tenant == filter.tenant
         && filter.dialect.as_ref().is_none_or(|dialect| *dialect == export.dialect)
         && (filter.states.is_empty() || filter.states.contains(&export.state))
+        && filter.session.as_ref().is_none_or(|name| {
+            export.spec.session.as_ref().is_some_and(|session| session.name == *name)
+        })
         && filter.label.as_ref().is_none_or(|part| label().contains(&part.to_lowercase()))
         && filter.before.is_none_or(|before| export.id < before)
         && filter

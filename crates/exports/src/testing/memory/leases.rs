@@ -27,12 +27,13 @@ impl Memory {
         leased
     }
 
-    /// Of each tenant and dialect the oldest export that is due, if its policy lets one more run;
-    /// of these the one whose tenant was served longest ago.
+    /// Of each tenant and dialect the oldest export that is due and whose session is idle, if its
+    /// policy lets one more run; of these the one whose tenant was served longest ago.
     fn pick(&self, now: DateTime<Utc>) -> Option<usize> {
         let mut heads = HashMap::new();
         for (place, export) in self.exports.iter().enumerate() {
-            if export.state == State::Queued && export.not_before.is_none_or(|at| at <= now) {
+            let due = export.not_before.is_none_or(|at| at <= now);
+            if export.state == State::Queued && due && !self.session_is_busy(export) {
                 heads.entry((&export.tenant, &export.dialect)).or_insert(place);
             }
         }
@@ -42,8 +43,18 @@ impl Memory {
     }
 
     fn may_run(&self, export: &Export) -> bool {
-        let running = || self.count_lane(export, |state| state == State::Running);
+        let running = || self.count_lane(export, |e| e.state == State::Running);
         export.policy.running_max.is_none_or(|most| running() < most)
+    }
+
+    /// Whether another export of the same session runs.
+    fn session_is_busy(&self, export: &Export) -> bool {
+        let Some(session) = &export.spec.session else { return false };
+        let same = |e: &Export| {
+            e.state == State::Running
+                && e.spec.session.as_ref().is_some_and(|other| other.name == session.name)
+        };
+        self.count_lane(export, same) > 0
     }
 
     fn held(&self, key: &LeaseKey) -> Option<usize> {

@@ -26,7 +26,7 @@ cases! {
 
 fn mark(seconds: i64) -> Mark {
     let value = serde_json::json!({ "xmin": seconds.to_string() });
-    Mark { source: "main".into(), taken_at: at(seconds), value }
+    Mark::new("main", at(seconds), value)
 }
 
 fn query(name: &str) -> SessionQuery {
@@ -44,7 +44,7 @@ async fn entering(stores: &Stores, tenant: &str, name: &str, advance: Advance) -
         generation: found.as_ref().map_or(0, |session| session.generation),
         advance,
         replay_of: None,
-        queries: vec![query("Invoice")],
+        queries: vec![Some(query("Invoice"))],
     });
     export
 }
@@ -66,7 +66,7 @@ fn read_to(export: &Export, key: &outhaul_exports::lease::LeaseKey, seconds: i64
         unreachable!("it is a completion")
     };
     let count = export.spec.session.as_ref().map_or(0, |session| session.queries.len());
-    let manifest = Manifest { marks: vec![mark(seconds); count], ..manifest };
+    let manifest = Manifest { marks: vec![Some(mark(seconds)); count], ..manifest };
     Outcome::Completed { manifest, warnings, progress }
 }
 
@@ -327,7 +327,7 @@ async fn a_session_remembers_so_many_queries_and_no_more(stores: Stores) -> anyh
     for (seconds, names) in [(1, 0..most / 2), (2, most / 2..most), (3, most..most + 10)] {
         let mut export = entering(&stores, "acme", "wide", Advance::OnCompletion).await;
         let at = export.spec.session.as_mut().expect("it is in one");
-        at.queries = names.map(|n| query(&format!("q{n}"))).collect();
+        at.queries = names.map(|n| Some(query(&format!("q{n}")))).collect();
         put(&stores, export).await?;
         complete(&stores, seconds).await?;
     }

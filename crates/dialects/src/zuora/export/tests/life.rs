@@ -39,6 +39,7 @@ impl Server {
             tenant: tenant.into(),
             dialect: Some(ID.into()),
             states: vec![],
+            session: None,
             label: None,
             before: None,
             kept_at: None,
