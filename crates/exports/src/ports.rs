@@ -529,6 +529,12 @@ pub trait Formats: Send + Sync {
     /// # Errors
     /// `Invalid`, naming the option.
     fn check(&self, choice: &FormatChoice) -> Result<()>;
+
+    /// Checks that whole files can be encrypted to a public key, now.
+    ///
+    /// # Errors
+    /// `Invalid`, saying what is wrong with the key and which kind to register.
+    fn check_encryption_key(&self, key: &str, now: DateTime<Utc>) -> Result<()>;
 }
 
 /// Where the bytes of artifacts are.

@@ -7,6 +7,7 @@
 mod authenticate;
 mod describe;
 mod download;
+mod encryption;
 mod inspect;
 mod links;
 mod password;

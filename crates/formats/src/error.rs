@@ -74,6 +74,9 @@ pub enum Error {
         /// The library's reason.
         problem: String,
     },
+    /// Encrypting a whole file failed.
+    #[error("encrypting the file failed: {0}")]
+    Encrypt(String),
     /// A time zone name is not known.
     #[error("time zone \"{zone}\" is not known: use an IANA name or an offset such as +02:00")]
     Zone {

@@ -16,6 +16,7 @@ pub mod csv;
 pub mod error;
 pub mod html;
 pub mod ndjson;
+pub mod openpgp;
 pub mod options;
 pub mod pack;
 pub mod parquet;

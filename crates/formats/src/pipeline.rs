@@ -3,8 +3,10 @@
 //! `push` cuts batches into chunks and queues each twice: for whichever encoding thread is free,
 //! and, in row order, for the one writing thread, which waits for the chunk's pieces and appends them.
 //! Both queues are short, and the chunks between them have a budget of bytes, so that a slow sink
-//! holds back the pushes and memory does not grow with the threads. The first fault stops all threads and is what every later call answers; a
-//! panic is a fault like any other. Where rows come from and where bytes go is not known here.
+//! holds back the pushes and memory does not grow with the threads. Behind the writing thread, one
+//! more encrypts where that is asked for. The first fault stops all threads and is what every later
+//! call answers; a panic is a fault like any other. Where rows come from and where bytes go is not
+//! known here.
 
 mod budget;
 mod chunks;
@@ -20,6 +22,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
+use crate::openpgp::PublicKey;
 use crate::pack::{EntryName, Level, Packing};
 use crate::report::Report;
 use crate::seal::Sealing;
@@ -39,6 +42,8 @@ pub struct PipelineOptions {
     pub options: FormatOptions,
     /// What is put around the files.
     pub packing: Packing,
+    /// The key to which the packed output is encrypted whole.
+    pub encryption: Option<PublicKey>,
     /// How hard to compress, where something is compressed.
     pub level: Level,
     /// Encoding threads, at least 1; one more thread writes.
@@ -55,6 +60,7 @@ impl PipelineOptions {
             format,
             options: FormatOptions::default(),
             packing: Packing::None,
+            encryption: None,
             level: Level::FAST,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel: Arc::default(),
@@ -167,7 +173,7 @@ impl Pipeline {
                 .spawn(move || threads::encode(&shared, &taken))?;
             pipeline.encoding.push(thread);
         }
-        let packer = threads::Output::new(&pipeline.options, sink);
+        let packer = threads::Output::new(&pipeline.options, sink)?;
         let thread = Builder::new()
             .name("write".to_owned())
             .spawn(move || threads::write(&shared, packer, &ordered))?;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
+use chrono::{DateTime, Utc};
 use outhaul_exports::format::FormatSheet;
 use outhaul_exports::ports::Formats;
 use outhaul_exports::spec::{
-    DecimalStyle, FormatChoice, FractionStyle, OffsetStyle, Packing, ValueOptions,
+    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, OffsetStyle, Packing, ValueOptions,
 };
 use outhaul_exports::{Error, Result};
 use outhaul_formats as formats;
 use outhaul_formats::options::{Decimals, Fraction, OffsetStyle as Offset, Timestamps};
+use outhaul_formats::openpgp::{self, PublicKey};
 use outhaul_formats::{Format, FormatOptions};
 
 /// All formats of the room that makes files.
@@ -27,6 +29,11 @@ impl Formats for InstalledFormats {
         // The start of a file with one column of text tells which options cannot be honoured.
         let schema = Schema::new(vec![Field::new("text", DataType::Utf8, true)]);
         format.encoder(&Arc::new(schema), &options).map_err(refused).map(drop)
+    }
+
+    fn check_encryption_key(&self, key: &str, now: DateTime<Utc>) -> Result<()> {
+        let checked = PublicKey::parse(key, now).map(drop);
+        checked.map_err(|error| Error::invalid("encryption", error.to_string()))
     }
 }
 
@@ -115,6 +122,35 @@ fn values(values: &ValueOptions) -> formats::options::ValueOptions {
         },
         ..formats::options::ValueOptions::default()
     }
+}
+
+/// What a finished file is, to whoever downloads it.
+pub(crate) struct FileKind {
+    pub(crate) packing: formats::Packing,
+    pub(crate) encrypted: bool,
+    pub(crate) media_type: &'static str,
+    /// Whether it is text in UTF-8.
+    pub(crate) text: bool,
+}
+
+/// What the files of a spec are: the outermost of encryption, packing and format decides.
+///
+/// # Errors
+/// `UnknownFormat` when there is no such format.
+pub(crate) fn kind(spec: &ExportSpec) -> formats::Result<FileKind> {
+    let format = formats::format(&spec.format.id)?;
+    let packing = packing(spec.packing);
+    let encrypted = spec.encryption_key.is_some();
+    let around = match encrypted {
+        true => Some(openpgp::MEDIA_TYPE),
+        false => packing.media_type(),
+    };
+    Ok(FileKind {
+        packing,
+        encrypted,
+        media_type: around.unwrap_or(format.media_type()),
+        text: around.is_none() && is_text(format),
+    })
 }
 
 /// The packing of a spec.

@@ -254,4 +254,11 @@ impl Formats for FakeFormats {
             None => Ok(()),
         }
     }
+
+    fn check_encryption_key(&self, key: &str, _: DateTime<Utc>) -> Result<()> {
+        if key.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----") {
+            return Ok(());
+        }
+        Err(Error::invalid("encryption", "not an OpenPGP public key block"))
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) use zip::Directory;
 
 use crate::cells::Buf;
 use crate::error::{Error, Result};
+use crate::openpgp::Encrypted;
 use deflate::Sum;
 
 /// What is put around the files of an export.
@@ -83,17 +84,47 @@ impl Packing {
     }
 }
 
+/// Where the packed bytes go.
+pub(crate) enum Sink {
+    /// As they are.
+    Plain(Box<dyn Write + Send>),
+    /// Through encryption.
+    Encrypted(Encrypted),
+}
+
 /// A sink that knows how many bytes it was given.
 pub(crate) struct Counted {
-    sink: Box<dyn Write + Send>,
+    sink: Sink,
     pub(crate) bytes: u64,
 }
 
 impl Counted {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.sink.write_all(bytes)?;
+        match &mut self.sink {
+            Sink::Plain(sink) => sink.write_all(bytes)?,
+            Sink::Encrypted(sink) => sink.write(bytes)?,
+        }
         self.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Bytes that have left: what was given, or as many as encryption made of it so far.
+    fn bytes_out(&self) -> u64 {
+        match &self.sink {
+            Sink::Plain(_) => self.bytes,
+            Sink::Encrypted(sink) => sink.bytes(),
+        }
+    }
+
+    /// Answers how many bytes have left.
+    fn finish(self) -> Result<u64> {
+        match self.sink {
+            Sink::Plain(mut sink) => {
+                sink.flush()?;
+                Ok(self.bytes)
+            }
+            Sink::Encrypted(sink) => sink.finish(),
+        }
     }
 }
 
@@ -107,7 +138,7 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    pub(crate) fn new(packing: Packing, sink: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn new(packing: Packing, sink: Sink) -> Self {
         Self {
             sink: Counted { sink, bytes: 0 },
             packing,
@@ -134,14 +165,13 @@ impl Packer {
         Ok(FileWriter { packer: self, level, sum: Sum::default(), spare: Buf::default() })
     }
 
-    /// Ends the output. Returns the bytes given to the sink.
+    /// Ends the output. Returns its length, encrypted where it is.
     pub(crate) fn finish(mut self) -> Result<u64> {
         if self.packing == Packing::Zip {
             let bytes = self.directory.finish(self.sink.bytes)?;
             self.sink.write(&bytes)?;
         }
-        self.sink.sink.flush()?;
-        Ok(self.sink.bytes)
+        self.sink.finish()
     }
 }
 
@@ -190,9 +220,9 @@ impl FileWriter<'_> {
         self.sum.raw_bytes
     }
 
-    /// Bytes of the whole output so far, after packing.
+    /// Bytes of the whole output so far, after packing and encryption.
     pub(crate) fn sink_bytes(&self) -> u64 {
-        self.packer.sink.bytes
+        self.packer.sink.bytes_out()
     }
 
     /// Ends the file. Returns its length before packing.

@@ -10,7 +10,8 @@ use super::budget::Budget;
 use super::{Job, PipelineOptions, Progress, Step};
 use crate::cells::Buf;
 use crate::error::{Error, Result};
-use crate::pack::{EntryName, FileWriter, Level, Packer};
+use crate::openpgp::Encrypted;
+use crate::pack::{EntryName, FileWriter, Level, Packer, Sink};
 use crate::report::{EntryReport, Report, Warnings};
 use crate::{Assembler, Body, Piece, Scratch};
 
@@ -167,9 +168,13 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(options: &PipelineOptions, sink: Box<dyn Write + Send>) -> Self {
+    pub(super) fn new(options: &PipelineOptions, sink: Box<dyn Write + Send>) -> Result<Self> {
         let level = if options.format.compressed() { Level::STORE } else { options.level };
-        Self { packer: Packer::new(options.packing, sink), level }
+        let sink = match &options.encryption {
+            Some(key) => Sink::Encrypted(Encrypted::new(key.clone(), sink)?),
+            None => Sink::Plain(sink),
+        };
+        Ok(Self { packer: Packer::new(options.packing, sink), level })
     }
 }
 

@@ -4,19 +4,11 @@ use std::io::Read;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, Int64Array, StringArray};
-use chrono::TimeZone;
-use pgp::composed::{
-    ArmorOptions, EncryptionCaps, KeyType, Message, SecretKeyParamsBuilder, SignedSecretKey,
-    SubkeyParamsBuilder,
-};
-use pgp::crypto::ecc_curve::ECCCurve;
+use pgp::composed::Message;
 use pgp::types::Password;
 
 use super::*;
-
-fn now() -> DateTime<Utc> {
-    Utc.with_ymd_and_hms(2026, 8, 1, 0, 0, 0).unwrap()
-}
+use crate::openpgp::tests::{now, pair};
 
 fn open_age(identity: &age::x25519::Identity, sealed: &str) -> Vec<u8> {
     let bytes = BASE64.decode(sealed).unwrap();
@@ -25,27 +17,6 @@ fn open_age(identity: &age::x25519::Identity, sealed: &str) -> Vec<u8> {
     let identity = std::iter::once(identity as &dyn age::Identity);
     decryptor.decrypt(identity).unwrap().read_to_end(&mut value).unwrap();
     value
-}
-
-fn pgp_pair(encrypts: bool) -> (SignedSecretKey, String) {
-    let mut builder = SecretKeyParamsBuilder::default();
-    builder
-        .key_type(KeyType::Ed25519Legacy)
-        .can_certify(true)
-        .can_sign(true)
-        .primary_user_id("Exports <exports@example.com>".into());
-    if encrypts {
-        let subkey = SubkeyParamsBuilder::default()
-            .key_type(KeyType::ECDH(ECCCurve::Curve25519Legacy))
-            .can_encrypt(EncryptionCaps::All)
-            .build()
-            .unwrap();
-        builder.subkey(subkey);
-    }
-    let secret = builder.build().unwrap().generate(rand_08::thread_rng()).unwrap();
-    let public = SignedPublicKey::from(secret.clone());
-    let text = public.to_armored_string(ArmorOptions::default()).unwrap();
-    (secret, text)
 }
 
 #[test]
@@ -63,7 +34,7 @@ fn age_values_open_with_the_identity() {
 
 #[test]
 fn openpgp_values_open_with_the_secret_key() {
-    let (secret, public) = pgp_pair(true);
+    let (secret, public) = pair(true);
     let recipient = Recipient::parse(&public, now()).unwrap();
     assert_eq!(recipient.kind(), "OpenPGP");
     let sealed = recipient.seal(b"021000021").unwrap();
@@ -75,10 +46,10 @@ fn openpgp_values_open_with_the_secret_key() {
 
 #[test]
 fn keys_that_cannot_be_used_are_refused_with_a_reason() {
-    let (_, signing_only) = pgp_pair(false);
+    let (_, signing_only) = pair(false);
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
-    let (_, public) = pgp_pair(true);
+    let (_, public) = pair(true);
     for (text, reason) in [
         ("", "use an age recipient"),
         ("hello", "use an age recipient"),

@@ -102,6 +102,7 @@ impl From<formats::Error> for Stop {
                 "format_limit"
             }
             E::RecipientKey(_) | E::Seal { .. } => "sealing_failed",
+            E::Encrypt(_) => "encryption_failed",
             E::Sink(_) | E::Usage(_) | E::EntryName(_) | E::Convert { .. } | E::Panicked(_) => {
                 "internal_error"
             }

@@ -6,8 +6,8 @@ use outhaul_exports::ports::ObjectKey;
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::query::Query;
 use outhaul_exports::spec::ExportSpec;
-use outhaul_formats::Packing;
 use outhaul_formats::pack::EntryName;
+use outhaul_formats::{Packing, openpgp};
 
 /// The object of a part of the query's rows, counted from 0; whole queries have one part. Only the
 /// lease and these places name it, so that whoever cleans up after an attempt needs no list.
@@ -53,9 +53,10 @@ pub(crate) fn part_name(whole: &EntryName, part: &str) -> EntryName {
     EntryName::from_label(&format!("{stem}-{part}"), extension)
 }
 
-/// The name of the packed file.
-pub(crate) fn file_name(entry: &EntryName, packing: Packing) -> String {
-    packing.file_name(entry.as_str())
+/// The name of the file as it is downloaded: packed, and encrypted where it is.
+pub(crate) fn file_name(entry: &EntryName, packing: Packing, encrypted: bool) -> String {
+    let packed = packing.file_name(entry.as_str());
+    if encrypted { openpgp::file_name(&packed) } else { packed }
 }
 
 fn same(a: &EntryName, b: &EntryName) -> bool {
@@ -90,6 +91,11 @@ mod tests {
             ["a.csv", "2-A.csv", "3-a.csv"]
         );
         assert_eq!(names(Some("../../etc/passwd"), &[None]), ["_.._etc_passwd.csv"]);
+        let name = EntryName::from_label("All of May", "csv");
+        assert_eq!(file_name(&name, Packing::Gzip, false), "All_of_May.csv.gz");
+        assert_eq!(file_name(&name, Packing::Gzip, true), "All_of_May.csv.gz.pgp");
+        assert_eq!(file_name(&name, Packing::Zip, true), "All_of_May.zip.pgp");
+        assert_eq!(file_name(&name, Packing::None, true), "All_of_May.csv.pgp");
         let long = "x".repeat(300);
         let both = names(None, &[Some(&long), Some(&long)]);
         assert_ne!(both[0], both[1]);

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use outhaul_exports::export::Progress;
 use outhaul_exports::limits::{FILES_MAX, WARNINGS_MAX};
 use outhaul_exports::manifest::{Artifact, ColumnNote, Manifest, Warning};
@@ -16,6 +17,7 @@ use outhaul_exports::ports::{ObjectKey, RunLimits, Snapshot, Upload};
 use outhaul_exports::query::{Protection, Query};
 use outhaul_exports::spec::ExportSpec;
 use outhaul_exports::{ArtifactId, Error};
+use outhaul_formats::openpgp::PublicKey;
 use outhaul_formats::pack::EntryName;
 use outhaul_formats::seal::{Recipient, Sealing};
 use outhaul_formats::{Entry, EntryReport, FormatOptions, PipelineOptions, Report, pipeline};
@@ -53,12 +55,14 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> Result<Finished, Stop> {
     let (format, options) = formats::chosen(&run.spec.format)?;
+    let encryption = encryption(&run.spec, parts.clock.now())?;
     let names = naming::entry_names(&run.spec, format.extension());
     let snapshot = unless(cancel, parts.engine.begin(&run.scope, limits)).await?;
     let mut attempt = Attempt {
         run,
         parts,
         options,
+        encryption,
         threads: limits.threads,
         counters,
         cancel,
@@ -66,10 +70,12 @@ pub(crate) async fn run(
     };
     // Before any row: what cannot come in increments is refused at once.
     let mut marks = Vec::new();
-    if run.spec.session.is_some() {
-        for asked in &run.spec.queries {
-            marks.push(unless(cancel, snapshot.mark(&asked.query)).await?);
-        }
+    let known = run.spec.session.iter().flat_map(|session| &session.queries);
+    for (asked, known) in run.spec.queries.iter().zip(known) {
+        marks.push(match known {
+            Some(_) => Some(unless(cancel, snapshot.mark(&asked.query)).await?),
+            None => None,
+        });
     }
     let mut artifacts = Vec::with_capacity(names.len());
     for (query, name) in names.into_iter().enumerate() {
@@ -86,6 +92,8 @@ struct Attempt<'a> {
     run: &'a Run,
     parts: &'a Parts,
     options: FormatOptions,
+    /// The key to which each file is encrypted.
+    encryption: Option<PublicKey>,
     threads: usize,
     counters: &'a Arc<Counters>,
     cancel: &'a CancellationToken,
@@ -161,16 +169,15 @@ impl Attempt<'_> {
         self.warn(&listed);
         let written = upload.finish().await?;
         same_count("bytes encoded and bytes stored", report.bytes_written, written.bytes)?;
-        let format = outhaul_formats::format(&spec.format.id)?;
-        let packing = formats::packing(spec.packing);
+        let kind = formats::kind(spec)?;
         Ok(Artifact {
             id: ArtifactId::random(),
             query: 0,
             part: None,
             key: key.path(),
-            file_name: naming::file_name(&name, packing),
-            media_type: packing.media_type().unwrap_or(format.media_type()).to_owned(),
-            text: packing.media_type().is_none() && formats::is_text(format),
+            file_name: naming::file_name(&name, kind.packing, kind.encrypted),
+            media_type: kind.media_type.to_owned(),
+            text: kind.text,
             rows: listed.rows,
             bytes: written.bytes,
             sha256: written.sha256,
@@ -192,6 +199,7 @@ impl Attempt<'_> {
         let options = PipelineOptions {
             options: self.options.clone(),
             packing: formats::packing(self.run.spec.packing),
+            encryption: self.encryption.clone(),
             threads: self.threads.max(1),
             cancel: stop.clone(),
             ..PipelineOptions::new(outhaul_formats::format(&self.run.spec.format.id)?)
@@ -296,6 +304,15 @@ impl Attempt<'_> {
         let recipient = Recipient::parse(key, self.parts.clock.now())?;
         Ok(Some(Sealing::new(columns, recipient, self.options.values.clone())))
     }
+}
+
+/// The key to which each file is encrypted, where one is named. It may have expired meanwhile.
+fn encryption(spec: &ExportSpec, now: DateTime<Utc>) -> Result<Option<PublicKey>, Stop> {
+    let Some(key) = &spec.encryption_key else { return Ok(None) };
+    PublicKey::parse(key, now).map(Some).map_err(|error| {
+        let text = format!("the files cannot be encrypted to the tenant's key: {error}");
+        Stop::failed("encryption_failed", &text, String::new())
+    })
 }
 
 /// Which columns of the result are encrypted.
