@@ -1,11 +1,12 @@
 //! Where artifacts go: the bytes of finished files, on a local disk or in an object store. And how
-//! people are told of them: [`mail`].
+//! people and programs are told of them: [`mail`] and [`callback`].
 //!
 //! Both stores hash every byte while it is written (SHA-256 of the whole, CRC-32 of each block)
 //! and compare while it is read, before a block leaves. An object appears under its key whole and
 //! durable, or not at all. This room does not know what the bytes mean, who may read them, or
 //! which of them are still needed.
 
+pub mod callback;
 mod damage;
 mod digest;
 mod error;

@@ -9,12 +9,13 @@
 //! * [`catalog`] and [`query`]: what may be exported and how one asks for it;
 //! * [`spec`], [`export`], [`lease`], [`manifest`]: the life of an export;
 //! * [`session`]: series of exports, each of which reads what changed since the last;
-//! * [`notice`]: who is told of its end, and how often that is tried;
+//! * [`notice`], [`callback`]: who is told of its end, and how often that is tried;
 //! * [`principal`], [`policy`], [`limits`]: who may do how much;
 //! * [`ports`]: what the rooms around this one must offer;
 //! * [`service`]: the use cases, one file each.
 
 pub mod access;
+pub mod callback;
 pub mod catalog;
 pub mod clock;
 pub mod error;

@@ -116,6 +116,27 @@ pub const NOTICE_ERROR_CHARS_MAX: usize = 300;
 /// Files that one message lists with their links; of further ones it tells how many there are.
 pub const NOTICE_FILES_MAX: usize = 50;
 
+// Callbacks.
+
+/// URLs that one export's end is told to.
+pub const NOTICE_CALLBACKS_MAX: usize = 10;
+/// Bytes of a callback's URL, with places in it.
+pub const CALLBACK_URL_BYTES_MAX: usize = 5_000;
+/// Bytes of a callback's URL when its places are filled.
+pub const CALLBACK_FILLED_BYTES_MAX: usize = 8_000;
+/// Characters of a word for an export's state.
+pub const CALLBACK_WORD_CHARS_MAX: usize = 100;
+/// Ports to which callbacks are sent unless the operator names others.
+pub const CALLBACK_PORTS: [u16; 3] = [80, 443, 8443];
+/// Bytes of a host's name (RFC 1035, section 2.3.4, as it is written).
+pub const HOST_BYTES_MAX: usize = 253;
+/// Bytes that are read of a receiver's answer.
+pub const CALLBACK_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long one callback may take, from the look-up of its host to the head of the answer.
+pub const CALLBACK_TIME: Duration = Duration::from_secs(10);
+/// Callbacks that are sent at once.
+pub const CALLBACKS_AT_ONCE: usize = 32;
+
 // Access.
 
 /// How long an access token is valid.

@@ -8,13 +8,17 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use url::Url;
+
+use crate::callback::{self, Rules};
 use crate::clock::after;
 use crate::export::{Export, State};
 use crate::principal::TenantId;
-use crate::spec::{ExportSpec, Notice};
+use crate::spec::{CallbackBody, CallbackMethod, ExportSpec, Notice};
 use crate::{Error, ErrorKind, ExportId, MessageId, Result, limits};
 
 /// One message to one address.
@@ -53,19 +57,40 @@ pub enum MessageKind {
         /// As in [`Notice::Mail`].
         file_url: String,
     },
+    /// By an HTTP request. It says the same in every attempt.
+    Callback {
+        /// Its method.
+        method: CallbackMethod,
+        /// Where it goes; the places are filled.
+        url: String,
+        /// Its body.
+        body: Option<RequestBody>,
+    },
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestBody {
+    /// What it is, as `Content-Type` says it.
+    pub media_type: String,
+    /// All of it.
+    pub text: String,
 }
 
 impl MessageKind {
     /// The kind of mails.
     pub const MAIL: &'static str = "mail";
+    /// The kind of callbacks.
+    pub const CALLBACK: &'static str = "callback";
 
     /// All kinds.
-    pub const NAMES: &'static [&'static str] = &[Self::MAIL];
+    pub const NAMES: &'static [&'static str] = &[Self::MAIL, Self::CALLBACK];
 
     /// Its name in the store, in APIs and in metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Mail { .. } => Self::MAIL,
+            Self::Callback { .. } => Self::CALLBACK,
         }
     }
 
@@ -73,6 +98,19 @@ impl MessageKind {
     pub fn to(&self) -> &str {
         match self {
             Self::Mail { to, .. } => to,
+            Self::Callback { url, .. } => url,
+        }
+    }
+
+    /// The domain or host to which it goes: what may stand in a log. The whole may name a person or
+    /// hold a secret.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Mail { to, .. } => to.rsplit_once('@').map_or("", |(_, domain)| domain).into(),
+            Self::Callback { url, .. } => {
+                let host = Url::parse(url).ok();
+                host.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+            }
         }
     }
 }
@@ -119,7 +157,7 @@ pub fn of_end(export: &Export, now: DateTime<Utc>) -> Vec<Message> {
     if !is_told(export.state) {
         return Vec::new();
     }
-    let kinds = export.spec.notices.iter().flat_map(kinds);
+    let kinds = export.spec.notices.iter().flat_map(|notice| kinds(notice, export, now));
     let message = |kind| Message {
         id: MessageId::random(),
         export: export.id,
@@ -135,14 +173,46 @@ pub fn of_end(export: &Export, now: DateTime<Utc>) -> Vec<Message> {
     kinds.map(message).collect()
 }
 
-fn kinds(notice: &Notice) -> Vec<MessageKind> {
+fn kinds(notice: &Notice, export: &Export, now: DateTime<Utc>) -> Vec<MessageKind> {
     match notice {
         Notice::Mail { to, file_url } => {
             let kind =
                 |to: &String| MessageKind::Mail { to: to.clone(), file_url: file_url.clone() };
             to.iter().map(kind).collect()
         }
+        Notice::Callback { method, url, words, body } => {
+            let word = words.of(export.state);
+            let url = callback::fill(url, &export.id.to_string(), word);
+            let body = match body {
+                CallbackBody::None => None,
+                CallbackBody::Json => Some(RequestBody {
+                    media_type: "application/json".to_owned(),
+                    text: event(export, word, now).to_string(),
+                }),
+            };
+            vec![MessageKind::Callback { method: *method, url, body }]
+        }
     }
+}
+
+/// The end that `export` has come to just now, as an event of Standard Webhooks.
+fn event(export: &Export, word: &str, now: DateTime<Utc>) -> Value {
+    let mut data =
+        json!({ "id": export.id.to_string(), "state": word, "label": export.spec.label });
+    match (&export.manifest, &export.failure) {
+        (Some(manifest), _) if export.state == State::Completed => {
+            data["rows"] = manifest.rows().into();
+            data["bytes"] = manifest.bytes().into();
+            data["files"] = manifest.artifacts.len().into();
+        }
+        (_, Some(failure)) if export.state == State::Failed => {
+            data["reason"] = json!({ "code": failure.code, "message": failure.message });
+        }
+        _ => {}
+    }
+    let kind = format!("export.{}", export.state.name());
+    let timestamp = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    json!({ "type": kind, "timestamp": timestamp, "data": data })
 }
 
 /// How often a message is tried.
@@ -169,9 +239,20 @@ impl Default for Retries {
 impl Retries {
     /// When a message whose attempt has failed just now is tried again; `None` when it is given up.
     pub fn next_due(&self, message: &Message, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_due_after(message, now, Duration::ZERO)
+    }
+
+    /// The same, for a receiver that asks for a pause of at least so long. It gets no longer one
+    /// than the longest.
+    pub fn next_due_after(
+        &self,
+        message: &Message,
+        now: DateTime<Utc>,
+        wish: Duration,
+    ) -> Option<DateTime<Utc>> {
         let doubled = 2u32.saturating_pow(message.attempts.saturating_sub(1).min(16));
-        let pause = self.pause.saturating_mul(doubled).min(self.pause_max.max(self.pause));
-        let next = after(now, pause);
+        let wished = self.pause.saturating_mul(doubled).max(wish);
+        let next = after(now, wished.min(self.pause_max.max(self.pause)));
         let in_time = next <= after(message.created_at, self.patience);
         (in_time && message.attempts < limits::NOTICE_ATTEMPTS_MAX).then_some(next)
     }
@@ -226,28 +307,37 @@ fn is_domain_label(label: &str) -> bool {
     (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
 }
 
+/// The error's field for what is wrong with a spec's notices.
+const FIELD: &str = "notices";
+
 /// Checks who is to be told, as far as no dialect has to know better. `can_mail` says whether this
-/// server sends mail.
+/// server sends mail, `rules` where callbacks may go, where any are sent.
 ///
 /// # Errors
-/// `Unsupported` for mail where none is sent; `Invalid` for addresses and URLs.
-pub(crate) fn check(spec: &ExportSpec, can_mail: bool) -> Result<()> {
-    const FIELD: &str = "notices";
+/// `Unsupported` for mail or callbacks where none are sent; `Invalid` for addresses and URLs.
+pub(crate) fn check(spec: &ExportSpec, can_mail: bool, rules: Option<&Rules>) -> Result<()> {
     let mut addresses = Vec::new();
+    let mut callbacks = 0;
     for notice in &spec.notices {
-        let Notice::Mail { to, file_url } = notice;
-        if !can_mail {
-            return Err(Error::new(ErrorKind::Unsupported, "this server sends no mail"));
+        match notice {
+            Notice::Mail { to, file_url } => {
+                check_mail(can_mail, file_url)?;
+                addresses.extend(to);
+            }
+            Notice::Callback { method, url, words, body } => {
+                rules.ok_or_else(callback::off)?.check_template(FIELD, url)?;
+                words.check(FIELD)?;
+                if (*method, *body) == (CallbackMethod::Get, CallbackBody::Json) {
+                    return Err(Error::invalid(FIELD, "a callback with GET has no body"));
+                }
+                callbacks += 1;
+            }
         }
-        let absolute = file_url.starts_with("http://") || file_url.starts_with("https://");
-        let plain = !file_url.chars().any(|c| c.is_control() || c.is_whitespace());
-        let short = file_url.len() <= limits::NOTICE_URL_BYTES_MAX;
-        if !(absolute && plain && short && file_url.contains("{link}")) {
-            let text = "the URL of files in mails is an absolute one with {link} in it, \
-                        of at most 1024 bytes";
-            return Err(Error::invalid(FIELD, text));
-        }
-        addresses.extend(to);
+    }
+    if callbacks > limits::NOTICE_CALLBACKS_MAX {
+        let most = limits::NOTICE_CALLBACKS_MAX;
+        let text = format!("at most {most} URLs are told, not {callbacks}");
+        return Err(Error::invalid(FIELD, text));
     }
     if addresses.len() > limits::NOTICE_ADDRESSES_MAX {
         let most = limits::NOTICE_ADDRESSES_MAX;
@@ -255,6 +345,21 @@ pub(crate) fn check(spec: &ExportSpec, can_mail: bool) -> Result<()> {
         return Err(Error::invalid(FIELD, text));
     }
     addresses.into_iter().try_for_each(|address| check_address(FIELD, address))
+}
+
+fn check_mail(can_mail: bool, file_url: &str) -> Result<()> {
+    if !can_mail {
+        return Err(Error::new(ErrorKind::Unsupported, "this server sends no mail"));
+    }
+    let absolute = file_url.starts_with("http://") || file_url.starts_with("https://");
+    let plain = !file_url.chars().any(|c| c.is_control() || c.is_whitespace());
+    let short = file_url.len() <= limits::NOTICE_URL_BYTES_MAX;
+    if absolute && plain && short && file_url.contains("{link}") {
+        return Ok(());
+    }
+    let text = "the URL of files in mails is an absolute one with {link} in it, \
+                of at most 1024 bytes";
+    Err(Error::invalid(FIELD, text))
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -365,22 +470,22 @@ mod tests {
     #[test]
     fn a_spec_is_checked_as_a_whole() {
         let mut spec = testing::export("acme", testing::noon()).spec;
-        assert!(check(&spec, false).is_ok(), "nobody is told");
+        assert!(check(&spec, false, None).is_ok(), "nobody is told");
         spec.notices = vec![mail(&["a@x.org"])];
-        assert!(check(&spec, true).is_ok());
-        assert_eq!(check(&spec, false).expect_err("off").kind(), &ErrorKind::Unsupported);
+        assert!(check(&spec, true, None).is_ok());
+        assert_eq!(check(&spec, false, None).expect_err("off").kind(), &ErrorKind::Unsupported);
         let many: Vec<String> = (0..101).map(|n| format!("n{n}@x.org")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         spec.notices = vec![mail(&many)];
-        assert!(check(&spec, true).expect_err("too many").public().contains("at most 100"));
+        assert!(check(&spec, true, None).expect_err("too many").public().contains("at most 100"));
         spec.notices = vec![mail(&many[..100])];
-        assert!(check(&spec, true).is_ok());
+        assert!(check(&spec, true, None).is_ok());
         for url in
             ["/files/{link}", "https://x.org/file", "https://x.org/{link}\n", "ftp://x/{link}"]
         {
             let to = vec!["a@x.org".to_owned()];
             spec.notices = vec![Notice::Mail { to, file_url: url.to_owned() }];
-            assert!(check(&spec, true).is_err(), "{url}");
+            assert!(check(&spec, true, None).is_err(), "{url}");
         }
     }
 

@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::Clock;
+use crate::callback::{self, Rules};
 use crate::catalog::Catalog;
 use crate::policy::{Policy, PolicyChange};
 use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Outbox, Planner, SessionStore};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub sessions: Arc<dyn SessionStore>,
     /// Whether mails are sent: only then may somebody ask to be told by mail.
     pub can_mail: bool,
+    /// Where callbacks may go; absent where none are sent.
+    pub callbacks: Option<Arc<Rules>>,
     /// Where the bytes are.
     pub artifacts: Arc<dyn ArtifactStore>,
     /// What plans and previews.
@@ -133,6 +136,17 @@ impl Exports {
     /// its own words; a submission with some is refused in any case.
     pub fn can_mail(&self) -> bool {
         self.parts.can_mail
+    }
+
+    /// Checks the URL of a callback, with `{export}` and `{state}` in it, before anything else of a
+    /// request is looked at. A submission with a wrong one is refused in any case.
+    ///
+    /// # Errors
+    /// `Unsupported` where this server sends no callbacks; `Invalid` at `field`, saying what is wrong
+    /// with the URL.
+    pub fn check_callback_url(&self, field: &str, template: &str) -> Result<()> {
+        let rules = self.parts.callbacks.as_deref().ok_or_else(callback::off)?;
+        rules.check_template(field, template)
     }
 
     /// Changes whenever something was stored. A hint: look now and then anyway.

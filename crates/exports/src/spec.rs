@@ -52,6 +52,56 @@ pub enum Notice {
         /// `{link}` stands for a link's secret and `{file}` for the file's name.
         file_url: String,
     },
+    /// An HTTP request.
+    Callback {
+        /// Its method.
+        method: CallbackMethod,
+        /// Where it goes: an absolute URL in which `{export}` stands for the export's id and
+        /// `{state}` for the word for its state, both in the path and the query only.
+        /// [`Rules::check_template`](crate::callback::Rules::check_template) says what else it must
+        /// be.
+        url: String,
+        /// The words for its state.
+        words: StateWords,
+        /// What its body says.
+        body: CallbackBody,
+    },
+}
+
+/// The method of a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackMethod {
+    /// `GET`.
+    Get,
+    /// `POST`.
+    Post,
+}
+
+/// What the body of a callback says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackBody {
+    /// There is none.
+    None,
+    /// The event as JSON, in the shape that Standard Webhooks proposes.
+    Json,
+}
+
+/// A dialect's words for the states that are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateWords {
+    /// For a completed export.
+    pub completed: String,
+    /// For a failed one.
+    pub failed: String,
+}
+
+impl StateWords {
+    /// These words.
+    pub fn new(completed: &str, failed: &str) -> Self {
+        Self { completed: completed.to_owned(), failed: failed.to_owned() }
+    }
 }
 
 /// One query of an export.

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use outhaul_delivery::callback::{CallSettings, Caller, HttpCaller, SigningSecret};
 use outhaul_delivery::mail::{FileMailer, Mailer, Sender, SmtpMailer, SmtpSettings, SmtpTls};
 use outhaul_delivery::open as open_artifacts;
-use outhaul_dialects::Setting;
+use outhaul_dialects::{Commons, Setting};
+use outhaul_exports::callback::Rules;
 use outhaul_exports::catalog::Catalog;
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::notice::Retries;
 use outhaul_exports::ports::ArtifactStore;
+use outhaul_exports::principal::TenantId;
 use outhaul_exports::service::Parts;
 use outhaul_exports::{Clock, Error, Exports, SystemClock};
 use outhaul_store::Store;
@@ -22,7 +25,7 @@ use outhaul_worker::{
     House, InstalledFormats, Notifier, SlotCommand, SlotPool, SlotSettings, Timings, WorkerParts,
 };
 
-use crate::config::sections::{Config, MailTls, MailTransport, Worker};
+use crate::config::sections::{Config, MailTls, MailTransport, TenantSection, Worker};
 use crate::config::{Checked, Loaded};
 use crate::listener::app::Route;
 use crate::slot::SlotPlan;
@@ -42,6 +45,8 @@ pub struct Rooms {
     pub timings: Timings,
     /// What sends mails, where they are sent.
     mailer: Option<Arc<dyn Mailer>>,
+    /// What sends callbacks, and where they may go, where any are sent.
+    callbacks: Option<(Arc<dyn Caller>, Arc<Rules>)>,
     /// What slots read at their start; kept open for those that start later.
     _plan: SlotPlan,
 }
@@ -68,6 +73,7 @@ impl Rooms {
             clock: Arc::new(SystemClock),
             timings: timings(&loaded.config),
             mailer: mailer(loaded).context("cannot set up the mail")?,
+            callbacks: caller(loaded).context("cannot set up callbacks")?,
             _plan: plan,
         })
     }
@@ -80,6 +86,7 @@ impl Rooms {
             outbox: self.store.outbox(),
             sessions: self.store.sessions(),
             can_mail: self.mailer.is_some(),
+            callbacks: self.callbacks.as_ref().map(|(_, rules)| rules.clone()),
             artifacts: self.artifacts.clone(),
             planner: self.slots.clone(),
             formats: Arc::new(InstalledFormats),
@@ -108,6 +115,8 @@ impl Rooms {
             access: self.store.access(),
             clock: self.clock.clone(),
             mailer: self.mailer.clone(),
+            caller: self.callbacks.as_ref().map(|(caller, _)| caller.clone()),
+            receivers: Arc::default(),
             timings: self.timings.clone(),
         }
     }
@@ -141,12 +150,6 @@ pub fn mailer(loaded: &Loaded) -> outhaul_exports::Result<Option<Arc<dyn Mailer>
 
 fn smtp_settings(loaded: &Loaded) -> outhaul_exports::Result<SmtpSettings> {
     let mail = &loaded.config.mail;
-    let read = |file: &String| {
-        let path = loaded.path(file);
-        std::fs::read(&path).map_err(|error| {
-            Error::invalid("mail.ca_file", format!("cannot read {}: {error}", path.display()))
-        })
-    };
     Ok(SmtpSettings {
         host: mail.host.clone().unwrap_or_default(),
         port: mail.port.unwrap_or(mail.tls.port()),
@@ -156,9 +159,51 @@ fn smtp_settings(loaded: &Loaded) -> outhaul_exports::Result<SmtpSettings> {
             MailTls::Tls => SmtpTls::Tls,
         },
         credentials: mail.username.clone().zip(mail.password.clone()),
-        ca: mail.ca_file.as_ref().map(read).transpose()?,
+        ca: read_file(loaded, "mail.ca_file", mail.ca_file.as_deref())?,
         timeout: Duration::from_secs(mail.timeout_secs),
     })
+}
+
+/// What sends callbacks, and where they may go; `None` where none are sent.
+///
+/// # Errors
+/// What is wrong with the section `callbacks`, or with a tenant's secret.
+pub fn caller(
+    loaded: &Loaded,
+) -> outhaul_exports::Result<Option<(Arc<dyn Caller>, Arc<Rules>)>> {
+    let callbacks = &loaded.config.callbacks;
+    if !callbacks.enabled {
+        return Ok(None);
+    }
+    let rules = callbacks.rules().map_err(|wrong| {
+        let (key, text) = wrong.into_iter().next().map(|(key, _, text)| (key, text)).unwrap_or_default();
+        Error::invalid(format!("callbacks.{key}"), text)
+    })?;
+    let rules = Arc::new(rules);
+    let secret = |tenant: &TenantSection| {
+        let secret = SigningSecret::parse(tenant.callback_secret.as_deref()?);
+        let secret = secret.map_err(|text| Error::invalid("tenants.callback_secret", text));
+        Some(secret.map(|secret| (TenantId(tenant.id.clone()), secret)))
+    };
+    let settings = CallSettings {
+        rules: rules.clone(),
+        secrets: loaded.config.tenants.iter().filter_map(secret).collect::<Result<_, _>>()?,
+        ca: read_file(loaded, "callbacks.ca_file", callbacks.ca_file.as_deref())?,
+        timeout: Duration::from_secs(callbacks.timeout_secs),
+    };
+    Ok(Some((Arc::new(HttpCaller::new(settings)?), rules)))
+}
+
+/// The bytes of a file that a setting names.
+fn read_file(
+    loaded: &Loaded,
+    key: &str,
+    file: Option<&str>,
+) -> outhaul_exports::Result<Option<Vec<u8>>> {
+    let Some(file) = file else { return Ok(None) };
+    let path = loaded.path(file);
+    let read = std::fs::read(&path).map(Some);
+    read.map_err(|error| Error::invalid(key, format!("cannot read {}: {error}", path.display())))
 }
 
 /// The routes of every dialect that is switched on.
@@ -170,7 +215,10 @@ pub fn routes(
     exports: &Arc<Exports>,
     base_url: &str,
 ) -> anyhow::Result<Vec<Route>> {
-    let mut routes = Vec::new();
+    let mut routes: Vec<Route> = Vec::new();
+    let sections = loaded.config.dialects.iter();
+    let sections = sections.map(|(id, section)| (id.clone(), section.own.clone().into())).collect();
+    let commons = Arc::new(Commons::new(sections));
     for dialect in outhaul_dialects::ALL {
         let section = loaded.config.dialects.get(dialect.id()).cloned().unwrap_or_default();
         if !section.enabled {
@@ -180,15 +228,17 @@ pub fn routes(
             exports: exports.clone(),
             base_url: base_url.to_owned(),
             config: section.own.into(),
+            commons: commons.clone(),
         };
         let router: Router = dialect
             .router(setting)
             .with_context(|| format!("the section dialects.{} is wrong", dialect.id()))?;
-        routes.extend(dialect.prefixes().iter().map(|prefix| Route {
-            prefix,
-            dialect: dialect.id(),
-            router: router.clone(),
-        }));
+        for prefix in dialect.prefixes() {
+            if routes.iter().all(|route| route.prefix != *prefix) {
+                let (dialect, router) = (dialect.id(), router.clone());
+                routes.push(Route { prefix, dialect, router });
+            }
+        }
     }
     Ok(routes)
 }
@@ -267,6 +317,11 @@ fn timings(config: &Config) -> Timings {
         notice_retries: Retries {
             pause: Duration::from_secs(config.mail.retry_secs),
             ..standard.notice_retries
+        },
+        callback: Duration::from_secs(config.callbacks.timeout_secs),
+        callback_retries: Retries {
+            pause: Duration::from_secs(config.callbacks.retry_secs),
+            ..standard.callback_retries
         },
         ..standard
     }

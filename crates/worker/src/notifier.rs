@@ -4,24 +4,28 @@
 //! in a lane a few messages at once, each with a time limit of its own. A lane is woken by the store
 //! and looks now and then by itself. A message is taken under a lease that outlasts its sending;
 //! whoever dies with one, or cannot tell the store how it went, leaves it to the next, who sends it
-//! under the same id.
+//! under the same id. How a kind is sent has a file of its own: `mail`, `callback`.
+
+mod callback;
+mod mail;
+mod receivers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use outhaul_delivery::mail::{FileLink, Mailer, Refusal, compose, domain_of};
-use outhaul_exports::export::{Export, State};
-use outhaul_exports::notice::{self, Message, MessageKind};
+use outhaul_delivery::callback::Caller;
+use outhaul_delivery::mail::Mailer;
+use outhaul_exports::export::Export;
+use outhaul_exports::notice::{self, Message, MessageKind, Retries};
 use outhaul_exports::ports::{AccessStore, JobStore, Outbox, TakeMessages};
-use outhaul_exports::service::standing_link;
 use outhaul_exports::{Clock, Error, ErrorKind, limits};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::timings::{Timings, jittered};
+pub use receivers::Receivers;
 
 /// The least time between two looks for messages that found none.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -46,6 +50,10 @@ pub struct Notifier {
     pub clock: Arc<dyn Clock>,
     /// What sends mails; without it mails wait, and are given up in the end.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// What sends callbacks; without it they wait, and are given up in the end.
+    pub caller: Option<Arc<dyn Caller>>,
+    /// How the receivers of callbacks are.
+    pub receivers: Arc<Receivers>,
     /// How often, and how long.
     pub timings: Timings,
 }
@@ -71,7 +79,25 @@ impl Notifier {
         futures::future::join_all(lanes).await;
     }
 
+    /// What a kind of message is held to.
+    fn lane_of(&self, kind: &str) -> Lane {
+        let timings = &self.timings;
+        match kind {
+            MessageKind::CALLBACK => Lane {
+                places: limits::CALLBACKS_AT_ONCE,
+                longest: timings.callback,
+                retries: timings.callback_retries,
+            },
+            _ => Lane {
+                places: limits::NOTICES_AT_ONCE,
+                longest: timings.notice,
+                retries: timings.notice_retries,
+            },
+        }
+    }
+
     async fn lane(&self, kind: &'static str, stop: &CancellationToken) {
+        let places = self.lane_of(kind).places;
         let mut in_hand = JoinSet::new();
         let mut changes = self.jobs.changes();
         while !stop.is_cancelled() {
@@ -80,7 +106,7 @@ impl Notifier {
             while let Some(ended) = in_hand.try_join_next() {
                 log_panic(ended);
             }
-            let free = limits::NOTICES_AT_ONCE - in_hand.len();
+            let free = places - in_hand.len();
             if self.take(kind, free, &mut in_hand).await {
                 continue;
             }
@@ -105,7 +131,8 @@ impl Notifier {
         if free == 0 {
             return false;
         }
-        let lease = self.timings.notice + LEASE_SLACK;
+        let lane = self.lane_of(kind);
+        let lease = lane.longest + LEASE_SLACK;
         let ask = TakeMessages {
             kind,
             most: u32::try_from(free).unwrap_or(u32::MAX),
@@ -122,13 +149,13 @@ impl Notifier {
             in_hand.spawn(async move { all.attempt(&message).await });
         }
         // With all places taken, one must become free first.
-        is_full && in_hand.len() < limits::NOTICES_AT_ONCE
+        is_full && in_hand.len() < lane.places
     }
 
     /// Sends a message once, and tells the store how that went.
     async fn attempt(&self, message: &Message) {
-        let sending = timeout(self.timings.notice + LEASE_SLACK / 3, self.send(message));
-        let sent = sending.await.unwrap_or_else(|_| {
+        let longest = self.lane_of(message.kind.name()).longest + LEASE_SLACK / 3;
+        let sent = timeout(longest, self.send(message)).await.unwrap_or_else(|_| {
             let text = "it took too long";
             Err(Failed::passing(text, text))
         });
@@ -139,7 +166,7 @@ impl Notifier {
                     message_id = %message.id,
                     export_id = %message.export,
                     kind = message.kind.name(),
-                    domain = domain_of(message.kind.to()),
+                    domain = message.kind.place(),
                     attempts = message.attempts,
                     "a message was taken"
                 );
@@ -158,13 +185,14 @@ impl Notifier {
 
     async fn record(&self, message: &Message, failed: &Failed) -> outhaul_exports::Result<bool> {
         let now = self.clock.now();
-        let next = self.timings.notice_retries.next_due(message, now).filter(|_| !failed.is_final);
+        let retries = self.lane_of(message.kind.name()).retries;
+        let next = retries.next_due_after(message, now, failed.wait).filter(|_| !failed.is_final);
         count(message.kind.name(), if next.is_some() { "retried" } else { "given_up" }, 1);
         tracing::warn!(
             message_id = %message.id,
             export_id = %message.export,
             kind = message.kind.name(),
-            domain = domain_of(message.kind.to()),
+            domain = message.kind.place(),
             attempts = message.attempts,
             error = failed.internal,
             again_at = next.map(|at| at.to_rfc3339()),
@@ -175,54 +203,39 @@ impl Notifier {
 
     async fn send(&self, message: &Message) -> Result<(), Failed> {
         if message.attempts > limits::NOTICE_ATTEMPTS_MAX {
-            let text = "it was tried too often";
-            return Err(Failed { is_final: true, public: text.into(), internal: text.into() });
+            return Err(Failed::lasting("it was tried too often"));
         }
-        let MessageKind::Mail { file_url, .. } = &message.kind;
-        let Some(mailer) = &self.mailer else {
-            let internal = "mail.transport is off";
-            return Err(Failed::passing("this server sends no mail at present", internal));
-        };
-        let found = self.jobs.get(&message.tenant, message.export).await?;
-        let told = found.filter(|export| notice::is_told(export.state));
-        let Some(export) = told else {
-            // It was dropped after it had been taken; the store says so, too.
-            let text = "the export is not in that state any more";
-            return Err(Failed { is_final: true, public: text.into(), internal: text.into() });
-        };
-        let links = self.links(&export, file_url).await?;
-        let mail = compose(&export, message, &links, self.clock.now());
-        Ok(mailer.send(&mail).await?)
+        match &message.kind {
+            MessageKind::Mail { file_url, .. } => self.mail(message, file_url).await,
+            MessageKind::Callback { method, url, body } => {
+                self.callback(message, *method, url, body.as_ref()).await
+            }
+        }
     }
 
-    /// The links to the export's first files.
-    async fn links(&self, export: &Export, file_url: &str) -> Result<Vec<FileLink>, Failed> {
-        let artifacts = export.manifest.iter().flat_map(|manifest| &manifest.artifacts);
-        let mut links = Vec::new();
-        let listed = if export.state == State::Completed { limits::NOTICE_FILES_MAX } else { 0 };
-        for artifact in artifacts.take(listed) {
-            let link = standing_link(&*self.access, export, artifact.id, self.clock.now()).await?;
-            let url = file_address(file_url, &link.token, &artifact.file_name);
-            links.push(FileLink { url, expires_at: link.expires_at });
-        }
-        Ok(links)
+    /// The export that a message tells of, in a state that is told.
+    async fn told(&self, message: &Message) -> Result<Export, Failed> {
+        let found = self.jobs.get(&message.tenant, message.export).await?;
+        // Else it was dropped after it had been taken; the store says so, too.
+        let text = "the export is not in that state any more";
+        found.filter(|export| notice::is_told(export.state)).ok_or_else(|| Failed::lasting(text))
     }
+}
+
+/// What the messages of a kind are held to.
+struct Lane {
+    /// How many are sent at once.
+    places: usize,
+    /// How long one may take.
+    longest: Duration,
+    /// How often one is tried.
+    retries: Retries,
 }
 
 fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a message's attempt panicked; it is sent again after its lease");
     }
-}
-
-/// What is not a letter, a digit or a mark that has no meaning in a URL (RFC 3986, section 2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The address of a file: the pattern with the link's secret and the file's name in their places.
-/// Each place is filled once: nothing in a name is read as a place.
-fn file_address(pattern: &str, link: &str, file_name: &str) -> String {
-    let name = utf8_percent_encode(file_name, RESERVED).to_string();
-    pattern.replace("{link}", link).replace("{file}", &name)
 }
 
 /// Why a message was not taken.
@@ -233,18 +246,18 @@ struct Failed {
     public: String,
     /// For the log.
     internal: String,
+    /// The least pause before it is tried again.
+    wait: Duration,
 }
 
 impl Failed {
     fn passing(public: &str, internal: &str) -> Self {
-        Self { is_final: false, public: public.into(), internal: internal.into() }
+        let (public, internal) = (public.into(), internal.into());
+        Self { is_final: false, public, internal, wait: Duration::ZERO }
     }
-}
 
-impl From<Refusal> for Failed {
-    fn from(refusal: Refusal) -> Self {
-        let Refusal { is_final, public, internal } = refusal;
-        Self { is_final, public, internal }
+    fn lasting(text: &str) -> Self {
+        Self { is_final: true, ..Self::passing(text, text) }
     }
 }
 
@@ -252,19 +265,6 @@ impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         // The files' time ended just now; all else may pass.
         let is_final = *error.kind() == ErrorKind::Expired;
-        Self { is_final, public: error.public().to_owned(), internal: error.chain() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_has_its_address() {
-        let pattern = "https://x.org/a/{link}/{file}?name={file}";
-        let address = file_address(pattern, "00ff", "{link} \u{e4}/b.csv");
-        let name = "%7Blink%7D%20%C3%A4%2Fb.csv";
-        assert_eq!(address, format!("https://x.org/a/00ff/{name}?name={name}"));
+        Self { is_final, ..Self::passing(error.public(), &error.chain()) }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use outhaul_exports::limits;
 use outhaul_exports::notice::Retries;
 
 /// The worker's times. A test makes them short.
@@ -30,10 +31,14 @@ pub struct Timings {
     pub counts: Duration,
     /// How often messages that are due are looked for when nothing says that there are some.
     pub notice_poll: Duration,
-    /// How long sending one message may take.
+    /// How long sending one mail may take.
     pub notice: Duration,
-    /// How often a message is tried.
+    /// How often a mail is tried.
     pub notice_retries: Retries,
+    /// How long one callback may take.
+    pub callback: Duration,
+    /// How often a callback is tried.
+    pub callback_retries: Retries,
 }
 
 impl Default for Timings {
@@ -52,6 +57,8 @@ impl Default for Timings {
             notice_poll: Duration::from_secs(1),
             notice: Duration::from_secs(30),
             notice_retries: Retries::default(),
+            callback: limits::CALLBACK_TIME,
+            callback_retries: Retries::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use outhaul_delivery::callback::SigningSecret;
 use outhaul_delivery::mail::Sender;
 use outhaul_exports::catalog::{Catalog, hint};
 use outhaul_exports::policy::{Policy, PolicyChange};
@@ -38,6 +39,7 @@ pub fn check(loaded: &Loaded, now: DateTime<Utc>) -> Result<Checked, Problems> {
     checker.server();
     checker.worker();
     checker.mail();
+    checker.callbacks();
     checker.log();
     checker.dialects();
     checker.sources();
@@ -227,6 +229,31 @@ impl Checker<'_> {
         }
     }
 
+    fn callbacks(&mut self) {
+        let callbacks = &self.loaded.config.callbacks;
+        let place = Place::of("callbacks");
+        for (key, value) in
+            [("timeout_secs", callbacks.timeout_secs), ("retry_secs", callbacks.retry_secs)]
+        {
+            if value == 0 {
+                self.wrong(&place.key(key), "must be at least 1");
+            }
+        }
+        let longest = 300;
+        if callbacks.timeout_secs > longest {
+            self.wrong(&place.key("timeout_secs"), format!("must be at most {longest}"));
+        }
+        for (key, at, text) in callbacks.rules().err().unwrap_or_default() {
+            self.wrong(&place.key(key).item(at), text);
+        }
+        if let Err(error) = assemble::caller(self.loaded)
+            && let ErrorKind::Invalid { field } = error.kind()
+            && field == "callbacks.ca_file"
+        {
+            self.wrong(&place.key("ca_file"), error.public());
+        }
+    }
+
     fn log(&mut self) {
         if let Err(text) = crate::logging::filter(&self.loaded.config.log.level) {
             self.wrong(&Place::of("log.level"), text);
@@ -309,6 +336,10 @@ impl Checker<'_> {
             }
             for id in section.policies.keys() {
                 self.known_dialect(&place.key("policies").key(id), id);
+            }
+            let secret = section.callback_secret.as_deref().map(SigningSecret::parse);
+            if let Some(Err(text)) = secret {
+                self.wrong(&place.key("callback_secret"), text);
             }
             let public_key = self.public_key(&place, section);
             tenants.push(Tenant {

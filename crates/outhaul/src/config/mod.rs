@@ -6,6 +6,7 @@
 //! of the other rooms. All mistakes are reported at once, each with its line. Paths are relative
 //! to the file's folder.
 
+pub mod callbacks;
 pub mod check;
 pub mod overrides;
 pub mod problem;

@@ -23,7 +23,7 @@ pub enum Secrets {
 }
 
 /// Sections in which values may be references.
-const SECTIONS: [&str; 4] = ["sources", "artifacts", "store", "mail"];
+const SECTIONS: [&str; 5] = ["sources", "artifacts", "store", "mail", "tenants"];
 
 /// Words in a key that say that its value is a secret.
 const TELLING: [&str; 10] = [

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::callbacks::Callbacks;
 use super::size::Size;
 
 /// The whole file.
@@ -29,6 +30,8 @@ pub struct Config {
     pub worker: Worker,
     /// Mails that tell of exports' ends.
     pub mail: Mail,
+    /// HTTP requests that tell of exports' ends.
+    pub callbacks: Callbacks,
     /// Logs.
     pub log: Log,
     /// Where rows are.
@@ -365,6 +368,10 @@ pub struct TenantSection {
     /// A file with that key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key_file: Option<String>,
+    /// What its callbacks are signed with, as a reference: 24 to 64 random bytes in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "secret")]
+    pub callback_secret: Option<String>,
     /// Changes to the policies, by dialect.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: BTreeMap<String, PolicyChange>,

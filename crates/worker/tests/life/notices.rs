@@ -107,6 +107,8 @@ impl Office {
             access: self.store.clone(),
             clock: Arc::new(self.clock.clone()),
             mailer: has_mail.then(|| self.post.clone() as Arc<dyn Mailer>),
+            caller: None,
+            receivers: Arc::default(),
             timings: Timings { notice_poll: Duration::from_millis(10), ..Timings::default() },
         };
         Working { task: tokio::spawn(notifier.run(stop.clone())), stop }
