@@ -1,5 +1,5 @@
 //! The programs that tests and benchmarks need: database servers, of which they start instances of
-//! their own, and what sets a clock. They are installed when they are missing and this machine's
+//! their own, what sets a clock, and what opens encrypted files. They are installed when they are missing and this machine's
 //! package manager is ours to use, else named.
 
 use std::env;
@@ -12,13 +12,17 @@ use anyhow::bail;
 use crate::run;
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: &[(&str, &str)] =
-    &[("postgres", "postgresql"), ("mariadbd", "mariadb-server"), ("faketime", "faketime")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("postgres", "postgresql"),
+    ("mariadbd", "mariadb-server"),
+    ("faketime", "faketime"),
+    ("gpg", "gnupg"),
+];
 /// Where programs are besides the path; Debian keeps PostgreSQL's apart by version.
 const FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin", "/usr/local/bin"];
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Makes sure that PostgreSQL, MariaDB and faketime are installed.
+/// Makes sure that PostgreSQL, MariaDB, faketime and GnuPG are installed.
 ///
 /// # Errors
 /// When one is missing and cannot be installed; the text says which, and how.

@@ -37,7 +37,8 @@ pub struct Tenant {
     pub entities: Vec<String>,
     /// Its organisations (values of the org column).
     pub orgs: Vec<String>,
-    /// Its public key for sealed values: an age recipient or an OpenPGP public key block.
+    /// Its public key for sealed values and encrypted files: an age recipient (for values alone) or
+    /// an OpenPGP public key block.
     pub public_key: Option<String>,
 }
 

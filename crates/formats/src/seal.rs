@@ -27,7 +27,7 @@ use crate::openpgp::{self, PublicKey};
 use crate::options::ValueOptions;
 
 /// Longest key text that is looked at, in bytes; large RSA keys with many signatures stay below.
-const KEY_BYTES_MAX: usize = 256 * 1024;
+pub const KEY_BYTES_MAX: usize = 256 * 1024;
 
 /// A public key to which values are encrypted.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use outhaul_exports::spec::{
 };
 use outhaul_exports::{Error, Result};
 use outhaul_formats as formats;
-use outhaul_formats::options::{Decimals, Fraction, OffsetStyle as Offset, Timestamps};
 use outhaul_formats::openpgp::{self, PublicKey};
+use outhaul_formats::options::{Decimals, Fraction, OffsetStyle as Offset, Timestamps};
 use outhaul_formats::{Format, FormatOptions};
 
 /// All formats of the room that makes files.

@@ -48,6 +48,10 @@ pub struct CreateExport {
     pub packing: Option<Packing>,
     /// Encrypt the values of sensitive fields to the tenant's public key instead of masking them.
     pub encrypted: Option<bool>,
+    /// Whether each file is encrypted whole, after packing, to the tenant's OpenPGP key (default:
+    /// `none`).
+    #[schema(value_type = Option<FileEncryptionWord>)]
+    pub file_encryption: Option<FileEncryption>,
     /// Cut each query's rows into several files, after so many rows; at least 100, and at most
     /// 5,000 files come of an export.
     #[schema(minimum = 100)]
@@ -98,6 +102,26 @@ pub enum PackingWord {
     Gzip,
     /// A zip archive each.
     Zip,
+}
+
+/// How whole files are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileEncryption {
+    /// Not at all.
+    None,
+    /// To an OpenPGP key.
+    OpenPgp,
+}
+
+/// How whole files are encrypted.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "names the words for the OpenAPI document only")]
+pub enum FileEncryptionWord {
+    /// Not at all.
+    None,
+    /// One binary OpenPGP message each; their names end in `.pgp`.
+    OpenPgp,
 }
 
 /// One query: over an object, or in SQL. Give `object` or `sql`, not both.
@@ -200,6 +224,8 @@ const DECIMALS: &[(&str, DecimalStyle)] =
     &[("scaled", DecimalStyle::Scaled), ("trimmed", DecimalStyle::Trimmed)];
 const PACKINGS: &[(&str, Packing)] =
     &[("none", Packing::None), ("gzip", Packing::Gzip), ("zip", Packing::Zip)];
+const FILE_ENCRYPTIONS: &[(&str, FileEncryption)] =
+    &[("none", FileEncryption::None), ("openpgp", FileEncryption::OpenPgp)];
 const DELETED: &[(&str, DeletedWord)] = &[
     ("exclude", DeletedWord::Exclude),
     ("include", DeletedWord::Include),
@@ -220,6 +246,7 @@ impl CreateExport {
         "values",
         "packing",
         "encrypted",
+        "file_encryption",
         "split_rows",
         "notify",
         "session",
@@ -249,6 +276,7 @@ impl CreateExport {
             values: members.object("values")?.map(ValuesRequest::read).transpose()?,
             packing: members.choice("packing", PACKINGS)?,
             encrypted: members.flag("encrypted")?,
+            file_encryption: members.choice("file_encryption", FILE_ENCRYPTIONS)?,
             split_rows: members.count("split_rows")?,
             notify: members.object("notify")?.map(NotifyRequest::read).transpose()?,
             session: SessionRequest::take(&mut members)?,
@@ -272,6 +300,13 @@ impl CreateExport {
                           SQL they are always masked";
             return Err(Problem::invalid(format!("/queries/{at}/sql"), detail));
         }
+        let encryption_key = match self.file_encryption {
+            Some(FileEncryption::OpenPgp) => {
+                let key = exports.encryption_key(who);
+                Some(key.map_err(|error| Problem::from(error).at("/file_encryption"))?)
+            }
+            Some(FileEncryption::None) | None => None,
+        };
         let catalog = exports.catalog(who)?;
         let secret = if encrypted { Protection::Sealed } else { Protection::Masked };
         let mut queries = Vec::new();
@@ -295,7 +330,7 @@ impl CreateExport {
             packing: self.packing.unwrap_or_default(),
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
-            encryption_key: None,
+            encryption_key,
             notices: self.notify.map_or(Ok(Vec::new()), |notify| notify.into_notices(app))?,
             session: None,
         })

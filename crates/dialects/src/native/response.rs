@@ -48,6 +48,9 @@ pub struct ExportView {
     pub split_rows: Option<u64>,
     /// Whether sensitive values are encrypted to the tenant's key.
     pub encrypted: bool,
+    /// How each file is encrypted whole, where it is: `openpgp`, to the tenant's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_encryption: Option<&'static str>,
     /// Its place in its session, where it is in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<ExportSessionView>,
@@ -367,6 +370,7 @@ impl ExportView {
                 _ => None,
             },
             encrypted: export.spec.sealing_key.is_some(),
+            file_encryption: export.spec.encryption_key.as_ref().map(|_| "openpgp"),
             session: ExportSessionView::of(export),
             created_at: export.created_at,
             updated_at: export.updated_at,

@@ -115,3 +115,20 @@ async fn a_link_is_not_called_dead_because_the_store_is_away() -> Result<()> {
     assert_eq!(kind().await, ErrorKind::NotFound);
     Ok(())
 }
+
+#[test]
+fn whole_files_are_encrypted_to_an_openpgp_key_alone() {
+    let key_of = |key: Option<&str>| {
+        let tenant =
+            crate::principal::Tenant { public_key: key.map(str::to_owned), ..tenant("acme") };
+        let world = World::new("native", export("acme", noon()).policy, vec![tenant]);
+        world.exports.encryption_key(&principal("acme"))
+    };
+    let key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n...";
+    assert_eq!(key_of(Some(key)).expect("a key"), key);
+    for (key, reason) in [(None, "no public key registered"), (Some("age1key"), "cannot be used")] {
+        let error = key_of(key).expect_err("it is refused");
+        assert_eq!(*error.kind(), ErrorKind::Invalid { field: "encryption".into() });
+        assert!(error.public().contains(reason), "{error}");
+    }
+}

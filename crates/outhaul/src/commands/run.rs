@@ -6,6 +6,8 @@
 mod known;
 mod sink;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +23,10 @@ use outhaul_exports::flow::RowStream;
 use outhaul_exports::ports::{Engine as _, RunLimits};
 use outhaul_exports::query::{Column, Expr, OrderBy, Protection, Query, Select};
 use outhaul_exports::spec::FormatChoice;
+use outhaul_exports::{Clock as _, SystemClock};
+use outhaul_formats::openpgp::PublicKey;
 use outhaul_formats::pack::EntryName;
+use outhaul_formats::seal::KEY_BYTES_MAX;
 use outhaul_formats::{Entry, Packing, Pipeline, PipelineOptions, Report};
 use outhaul_worker::formats::chosen;
 use serde_json::{Value, json};
@@ -43,7 +48,7 @@ const SOURCE: &str = "given";
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("what").required(true).args(["object", "sql"]),
-    after_help = "Tables are named by their file's name without its ending.\n\nExamples:\n  outhaul run --source lineitem.parquet --object lineitem --format csv --pack gzip --output lineitem.csv.gz\n  outhaul run --source data/ --sql 'select \"Currency\", count(*) from \"Invoice\" group by 1' --output -\n  outhaul run --source orders.csv --object orders --fields id,total --where 'total > 100' --format xlsx --output orders.xlsx"
+    after_help = "Tables are named by their file's name without its ending.\n\nExamples:\n  outhaul run --source lineitem.parquet --object lineitem --format csv --pack gzip --output lineitem.csv.gz\n  outhaul run --source data/ --sql 'select \"Currency\", count(*) from \"Invoice\" group by 1' --output -\n  outhaul run --source orders.csv --object orders --fields id,total --where 'total > 100' --format xlsx --output orders.xlsx\n  outhaul run --source orders.csv --object orders --pack gzip --encrypt-to key.asc --output orders.csv.gz.pgp"
 )]
 pub struct Options {
     /// A folder of files, one file, or the address of an object store or a database.
@@ -83,6 +88,10 @@ pub struct Options {
     /// How the file is packed.
     #[arg(long, default_value = "none")]
     pack: Pack,
+    /// Encrypt the packed file whole to the OpenPGP public key in this file (`gpg --armor --export
+    /// KEY`).
+    #[arg(long, value_name = "KEYFILE")]
+    encrypt_to: Option<PathBuf>,
     /// Print how the query would be run, and what the source would be asked for; read no rows.
     #[arg(long)]
     explain: bool,
@@ -288,9 +297,23 @@ fn pipeline_options(options: &Options) -> anyhow::Result<PipelineOptions> {
             Pack::Gzip => Packing::Gzip,
             Pack::Zip => Packing::Zip,
         },
+        encryption: options.encrypt_to.as_deref().map(encryption_key).transpose()?,
         threads: options.threads.unwrap_or(default.threads).max(1),
         cancel: Arc::new(AtomicBool::new(false)),
         ..default
+    })
+}
+
+/// The key of a file.
+fn encryption_key(file: &Path) -> anyhow::Result<PublicKey> {
+    let mut text = Vec::new();
+    // One byte more than a key may have, by which it is seen to be too long.
+    let most = KEY_BYTES_MAX as u64 + 1;
+    let read = File::open(file).and_then(|opened| opened.take(most).read_to_end(&mut text));
+    read.with_context(|| format!("cannot read {}", file.display()))?;
+    let key = PublicKey::parse(&String::from_utf8_lossy(&text), SystemClock.now());
+    key.map_err(|error| {
+        Exit::new(Code::Usage, format!("--encrypt-to {}: {error}", file.display())).into()
     })
 }
 

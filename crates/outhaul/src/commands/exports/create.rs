@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -61,6 +61,9 @@ pub struct Options {
     /// Encrypt sensitive values to the tenant's public key instead of masking them.
     #[arg(long, conflicts_with = "request")]
     encrypted: bool,
+    /// Encrypt each file whole, after packing, to the tenant's OpenPGP key.
+    #[arg(long, value_name = "HOW", default_value = "none", conflicts_with = "request")]
+    file_encryption: FileEncryption,
     /// A name for it.
     #[arg(long, conflicts_with = "request")]
     label: Option<String>,
@@ -80,6 +83,15 @@ pub struct Options {
     /// How to print.
     #[command(flatten)]
     print: Output,
+}
+
+/// How whole files are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FileEncryption {
+    /// Not at all.
+    None,
+    /// One OpenPGP message each; their names end in `.pgp`.
+    Openpgp,
 }
 
 /// Runs it.
@@ -151,6 +163,9 @@ fn body(options: &Options) -> anyhow::Result<Value> {
     }
     if options.encrypted {
         body["encrypted"] = json!(true);
+    }
+    if options.file_encryption == FileEncryption::Openpgp {
+        body["file_encryption"] = json!("openpgp");
     }
     Ok(body)
 }
