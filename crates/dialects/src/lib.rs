@@ -11,7 +11,8 @@ pub mod native;
 pub mod userpilot;
 pub mod zuora;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use outhaul_exports::policy::Policy;
@@ -23,7 +24,8 @@ pub trait Dialect: Send + Sync {
     fn id(&self) -> &'static str;
 
     /// The first segments of the paths it answers, such as `/v1/object`. The longest match wins,
-    /// so that every path has one dialect, whose own error shape answers what it does not serve.
+    /// so that every path has one dialect, whose own error shape answers what it does not serve. Of
+    /// two dialects with the same one, the first in [`ALL`] that is switched on has it.
     fn prefixes(&self) -> &'static [&'static str];
 
     /// What its exports are held to unless the configuration says otherwise.
@@ -47,8 +49,49 @@ pub struct Setting {
     pub base_url: String,
     /// The dialect's own configuration section; an empty object when there is none.
     pub config: serde_json::Value,
+    /// What dialects of one vendor have in common.
+    pub commons: Arc<Commons>,
+}
+
+impl Setting {
+    /// Of a dialect that has nothing in common with any other.
+    pub fn alone(exports: Arc<Exports>, base_url: &str, config: serde_json::Value) -> Self {
+        Self { exports, base_url: base_url.to_owned(), config, commons: Arc::default() }
+    }
+}
+
+/// What dialects of one vendor have in common: the settings of each, and one state of theirs.
+#[derive(Debug, Default)]
+pub struct Commons {
+    /// The configuration sections by dialect.
+    pub sections: BTreeMap<String, serde_json::Value>,
+    states: Mutex<http::Extensions>,
+}
+
+impl Commons {
+    /// With these sections.
+    pub fn new(sections: BTreeMap<String, serde_json::Value>) -> Self {
+        Self { sections, states: Mutex::default() }
+    }
+
+    /// The one state of that type; made by whoever comes first.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn state<T: Send + Sync + 'static>(
+        &self,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = states.get::<Arc<T>>() {
+            return Ok(Arc::clone(state));
+        }
+        let state = Arc::new(make()?);
+        states.insert(Arc::clone(&state));
+        Ok(state)
+    }
 }
 
 /// Every dialect there is.
 pub const ALL: &[&dyn Dialect] =
-    &[&native::Native, &zuora::export::ZuoraExport, &userpilot::Userpilot];
+    &[&native::Native, &zuora::export::ZuoraExport, &zuora::aqua::ZuoraAqua, &userpilot::Userpilot];

@@ -257,6 +257,8 @@ impl Export {
     /// Running -> what the outcome says. The caller has checked that the lease is held.
     pub fn finish(&mut self, outcome: Outcome, now: DateTime<Utc>) {
         match outcome {
+            // Whoever cancelled it was told that it ends so; its files are nobody's.
+            Outcome::Completed { .. } if self.cancel_requested => self.end(State::Cancelled, now),
             Outcome::Completed { manifest, warnings, progress } => {
                 let kept = Duration::from_secs(self.policy.file_kept_secs);
                 let gone_at = after(now, kept);
@@ -449,14 +451,17 @@ mod tests {
     #[test]
     fn a_cancelled_run_never_comes_back() {
         let now = testing::noon();
-        for outcome in
-            [Outcome::Released, Outcome::Retry(Failure::new("x", "y")), Outcome::Cancelled]
-        {
+        for outcome in [
+            Outcome::Released,
+            Outcome::Retry(Failure::new("x", "y")),
+            Outcome::Cancelled,
+            whole(now),
+        ] {
             let mut export = running(now);
             export.cancel(now).expect("it runs");
             assert_eq!(export.state, State::Running);
             export.finish(outcome, now);
-            assert_eq!(export.state, State::Cancelled);
+            assert_eq!((export.state, export.manifest), (State::Cancelled, None));
         }
     }
 
@@ -482,11 +487,14 @@ mod tests {
 
     fn complete(export: &mut Export, now: DateTime<Utc>) {
         export.start(&Incarnation::random(), now, TimeDelta::seconds(15)).expect("it is queued");
+        export.finish(whole(now), now);
+    }
+
+    fn whole(now: DateTime<Utc>) -> Outcome {
         let snapshot =
             SnapshotNote { taken_at: now, guarantee: "one moment".into(), sources: Vec::new() };
         let manifest = Manifest { snapshot, artifacts: Vec::new(), marks: Vec::new() };
-        let (warnings, progress) = (Vec::new(), Progress::default());
-        export.finish(Outcome::Completed { manifest, warnings, progress }, now);
+        Outcome::Completed { manifest, warnings: Vec::new(), progress: Progress::default() }
     }
 
     #[test]

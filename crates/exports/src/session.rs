@@ -393,11 +393,16 @@ pub fn acknowledge(
     Ok(true)
 }
 
+/// Whether the download of its files moves the export's session.
+pub fn waits_for_downloads(export: &Export) -> bool {
+    let waits = export.spec.session.as_ref().is_some_and(|at| at.advance == Advance::OnDownload);
+    waits && export.acknowledged_at.is_none()
+}
+
 /// Notes that a file was sent to its end. Whether its export may move its session by that: when no
 /// further file with rows has to be sent.
 pub fn note_sent(export: &mut Export, artifact: ArtifactId) -> bool {
-    let waits = export.spec.session.as_ref().is_some_and(|at| at.advance == Advance::OnDownload);
-    if !waits || export.acknowledged_at.is_some() {
+    if !waits_for_downloads(export) {
         return false;
     }
     if !export.sent.contains(&artifact) {

@@ -6,14 +6,14 @@
 
 use chrono_tz::Tz;
 use outhaul_exports::catalog::{Catalog, Object};
+use outhaul_exports::export::State;
 use outhaul_exports::notice::check_address;
 use outhaul_exports::principal::Principal;
 use outhaul_exports::query::{Column, DeletedRows, Expr, OrderBy, Protection, Query, Select};
 use outhaul_exports::service::SessionAsk;
-use outhaul_exports::session::Advance;
 use outhaul_exports::spec::{
-    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, Notice, OffsetStyle, Packing, QuerySpec,
-    Split, ValueOptions,
+    CallbackBody, CallbackMethod, DecimalStyle, ExportSpec, FormatChoice, FractionStyle, Notice,
+    OffsetStyle, Packing, QuerySpec, Split, StateWords, ValueOptions,
 };
 use outhaul_exports::{Error, ExportId, limits};
 use serde_json::{Map, Value};
@@ -89,6 +89,10 @@ pub struct NotifyRequest {
     /// files that need no credential.
     #[schema(max_items = 100)]
     pub emails: Option<Vec<String>>,
+    /// A URL to which the end is told with `POST` and a JSON body. `{export}` in its path or query
+    /// stands for the export's id, `{state}` for its state.
+    #[schema(example = "https://example.com/exports/done")]
+    pub callback_url: Option<String>,
 }
 
 /// How files are packed.
@@ -394,38 +398,54 @@ fn export_id(members: &mut Members, key: &str) -> Result<Option<ExportId>> {
 
 impl NotifyRequest {
     /// The members it knows.
-    pub const KNOWN: &[&str] = &["emails"];
+    pub const KNOWN: &[&str] = &["emails", "callback_url"];
 
     fn read(mut members: Members) -> Result<Self> {
         members.refuse_unknown(Self::KNOWN)?;
-        Ok(Self { emails: texts(&mut members, "emails")? })
+        let emails = texts(&mut members, "emails")?;
+        Ok(Self { emails, callback_url: members.text("callback_url")? })
     }
 
     fn into_notices(self, app: &App) -> Result<Vec<Notice>, Problem> {
-        const EMAILS: &str = "/notify/emails";
-        let mut to: Vec<String> = Vec::new();
-        for (at, address) in self.emails.unwrap_or_default().into_iter().enumerate() {
-            check_address(&format!("{EMAILS}/{at}"), &address)?;
-            // Who stands there twice is told once.
-            if !to.contains(&address) {
-                to.push(address);
-            }
+        let mut notices = mails(app, self.emails.unwrap_or_default())?;
+        if let Some(url) = self.callback_url {
+            notices.push(callback(app, url)?);
         }
-        if to.is_empty() {
-            return Ok(Vec::new());
-        }
-        if !app.exports.can_mail() {
-            let detail = "this server sends no mail: leave emails out, and ask for the state";
-            return Err(Problem::from(Error::unsupported(detail)).at(EMAILS));
-        }
-        let most = limits::NOTICE_ADDRESSES_MAX;
-        if to.len() > most {
-            let detail = format!("at most {most} addresses are told, not {}", to.len());
-            return Err(Problem::invalid(EMAILS, detail));
-        }
-        let file_url = format!("{}{PREFIX}/links/{{link}}", app.base_url);
-        Ok(vec![Notice::Mail { to, file_url }])
+        Ok(notices)
     }
+}
+
+fn mails(app: &App, emails: Vec<String>) -> Result<Vec<Notice>, Problem> {
+    const EMAILS: &str = "/notify/emails";
+    let mut to: Vec<String> = Vec::new();
+    for (at, address) in emails.into_iter().enumerate() {
+        check_address(&format!("{EMAILS}/{at}"), &address)?;
+        // Who stands there twice is told once.
+        if !to.contains(&address) {
+            to.push(address);
+        }
+    }
+    if to.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !app.exports.can_mail() {
+        let detail = "this server sends no mail: leave emails out, and ask for the state";
+        return Err(Problem::from(Error::unsupported(detail)).at(EMAILS));
+    }
+    let most = limits::NOTICE_ADDRESSES_MAX;
+    if to.len() > most {
+        let detail = format!("at most {most} addresses are told, not {}", to.len());
+        return Err(Problem::invalid(EMAILS, detail));
+    }
+    let file_url = format!("{}{PREFIX}/links/{{link}}", app.base_url);
+    Ok(vec![Notice::Mail { to, file_url }])
+}
+
+fn callback(app: &App, url: String) -> Result<Notice, Problem> {
+    const URL: &str = "/notify/callback_url";
+    app.exports.check_callback_url(URL, &url).map_err(|error| Problem::from(error).at(URL))?;
+    let words = StateWords::new(State::Completed.name(), State::Failed.name());
+    Ok(Notice::Callback { method: CallbackMethod::Post, url, words, body: CallbackBody::Json })
 }
 
 impl QueryRequest {

@@ -78,11 +78,8 @@ impl Server {
         }
         let kind = CredentialKind::ApiKey;
         world.add_credential("native", "acme", Role::Admin, kind, "", "acme-foreign").await;
-        let router = Userpilot.router(Setting {
-            exports: world.exports.clone(),
-            base_url: "https://exports.example.com/".to_owned(),
-            config,
-        });
+        let base_url = "https://exports.example.com/";
+        let router = Userpilot.router(Setting::alone(world.exports.clone(), base_url, config));
         Self { router: router.expect("the settings are sound"), world }
     }
 

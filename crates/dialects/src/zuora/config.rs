@@ -1,4 +1,4 @@
-//! The settings of `[dialects.zuora_export]`.
+//! The settings of `[dialects.zuora_export]`, which AQuA shares.
 //!
 //! The defaults are the figures of Zuora's documentation for production tenants.
 

@@ -110,7 +110,7 @@ impl Refusal {
         if self.trouble == Trouble::Unauthenticated {
             let scheme = match family {
                 Family::Token => "Basic realm=\"zuora\"",
-                Family::Object | Family::Other => "Bearer realm=\"zuora\"",
+                Family::Object | Family::Job | Family::Other => "Bearer realm=\"zuora\"",
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
@@ -138,11 +138,19 @@ impl Refusal {
                     Trouble::Unauthenticated => PLEASE_SIGN_IN,
                     _ => self.message.as_str(),
                 };
-                json!({
+                let mut body = json!({
                     "success": false,
                     "processId": process_id(),
                     "reasons": [{ "code": category, "message": message }],
-                })
+                });
+                if family == Family::Job {
+                    body["code"] = category.into();
+                    body["message"] = match self.trouble {
+                        Trouble::Malformed => format!("{MALFORMED} ({message})").into(),
+                        _ => message.into(),
+                    };
+                }
+                body
             }
         }
     }
@@ -150,6 +158,8 @@ impl Refusal {
 
 /// The body of a 401 on objects (Zuora documentation, `ProxyUnauthorizedResponse`).
 const AUTHENTICATION_ERROR: &str = "Authentication error";
+/// The text that AQuA's answer to a malformed request begins with (seen on the wire).
+const MALFORMED: &str = "Oops, request is malformed. Please check your request.";
 /// The text of code 90000011.
 const PLEASE_SIGN_IN: &str = "this resource is protected, please sign in first";
 
@@ -241,6 +251,9 @@ impl IntoResponse for Refusal {
 pub enum Family {
     /// `/v1/object`: families A and B.
     Object,
+    /// AQuA's jobs, as far as they have no codes of their own: family C, with its one reason at the
+    /// top as well, where AQuA's clients read it.
+    Job,
     /// The token endpoint.
     Token,
     /// Everything else: family C.
@@ -255,6 +268,8 @@ impl Family {
         };
         if below("/v1/object") || below("/v1/action") {
             Self::Object
+        } else if below("/v1/batch-query") || below("/apps/api/batch-query") {
+            Self::Job
         } else if below("/oauth") {
             Self::Token
         } else {

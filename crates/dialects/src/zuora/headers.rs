@@ -17,6 +17,7 @@ use crate::kit::headers::{HeaderError, single};
 const TRACK_ID: HeaderName = HeaderName::from_static("zuora-track-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("zuora-request-id");
 const ENTITY_IDS: HeaderName = HeaderName::from_static("zuora-entity-ids");
+const ORG_IDS: HeaderName = HeaderName::from_static("zuora-org-ids");
 const WSDL_VERSION: HeaderName = HeaderName::from_static("x-zuora-wsdl-version");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -27,8 +28,8 @@ const CONCURRENCY_REMAINING: HeaderName = HeaderName::from_static("concurrency-l
 
 /// Characters of a track id (Zuora documentation, "CRUD: Create an export").
 const TRACK_ID_CHARS_MAX: usize = 64;
-/// Entities of one request.
-const ENTITIES_MAX: usize = 100;
+/// Entities, or orgs, of one request.
+const IDS_MAX: usize = 100;
 /// The WSDL version from which a datetime without a zone lies in the tenant's zone; before, in
 /// Pacific time (Zuora documentation, "Export ZOQL").
 const TENANT_ZONE_SINCE: u32 = 69;
@@ -71,30 +72,50 @@ pub fn narrow(who: &mut Principal, tenant: &Tenant, headers: &HeaderMap) -> Resu
         return Ok(());
     }
     let Some(text) = given(headers, &ENTITY_IDS)? else { return Ok(()) };
-    let named: Vec<&str> = text.split(',').map(str::trim).collect();
-    if named.len() > ENTITIES_MAX {
-        let text = format!("Zuora-Entity-Ids: {} entities, at most {ENTITIES_MAX}", named.len());
-        return Err(Refusal::invalid(text));
-    }
-    let mut entities: Vec<String> = Vec::new();
-    for name in named {
-        let known = tenant.entities.iter().find(|known| same_entity(known, name));
-        let Some(known) = known else {
-            let shown: String = name.chars().take(60).collect();
-            let text =
-                format!("Zuora-Entity-Ids: there is no entity {shown:?} for this credential");
-            return Err(Refusal::invalid(text));
-        };
-        if !entities.contains(known) {
-            entities.push(known.clone());
-        }
-    }
+    let entities = known_ids(text, &tenant.entities);
+    let entities = entities.map_err(|why| Refusal::invalid(format!("Zuora-Entity-Ids: {why}")))?;
     who.scope = who.scope.clone().with_entities(entities);
     Ok(())
 }
 
-/// Ids of entities are written with and without hyphens, in either case.
-fn same_entity(a: &str, b: &str) -> bool {
+/// Narrows a principal to the orgs that the request names (Zuora documentation, "Submit an aggregate
+/// query job"): a subset of the tenant's, else the request fails. Without the header all are seen.
+///
+/// # Errors
+/// `Forbidden` for an org that is not the tenant's.
+pub fn narrow_to_orgs(
+    who: &mut Principal,
+    tenant: &Tenant,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    let Some(text) = given(headers, &ORG_IDS)? else { return Ok(()) };
+    let orgs = known_ids(text, &tenant.orgs)
+        .map_err(|why| Refusal::new(Trouble::Forbidden, format!("Zuora-Org-Ids: {why}")))?;
+    who.scope = who.scope.clone().with_orgs(orgs);
+    Ok(())
+}
+
+/// Those of a list of ids that are known, each once.
+fn known_ids(list: &str, known: &[String]) -> Result<Vec<String>, String> {
+    let named: Vec<&str> = list.split(',').map(str::trim).collect();
+    if named.len() > IDS_MAX {
+        return Err(format!("{} ids, at most {IDS_MAX}", named.len()));
+    }
+    let mut ids: Vec<String> = Vec::new();
+    for name in named {
+        let Some(id) = known.iter().find(|known| same_id(known, name)) else {
+            let shown: String = name.chars().take(60).collect();
+            return Err(format!("there is no {shown:?} for this credential"));
+        };
+        if !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
+    Ok(ids)
+}
+
+/// Ids are written with and without hyphens, in either case.
+fn same_id(a: &str, b: &str) -> bool {
     let plain = |text: &str| text.replace('-', "").to_ascii_lowercase();
     plain(a) == plain(b)
 }
@@ -120,7 +141,7 @@ pub fn literal_zone(headers: &HeaderMap, tenant: &Tenant) -> Result<Tz, Refusal>
 /// What of a request's headers changes its meaning: part of an idempotent request's fingerprint.
 pub fn meaning(headers: &HeaderMap) -> Vec<u8> {
     let mut text = Vec::new();
-    for name in [ENTITY_IDS, WSDL_VERSION] {
+    for name in [ENTITY_IDS, ORG_IDS, WSDL_VERSION] {
         text.push(b'\n');
         text.extend(headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default());
     }

@@ -5,8 +5,9 @@
 //! access tokens ([`tokens`]), the catalog in XML ([`describe`]) and finished files ([`files`]).
 //! What goes wrong is a [`errors::Refusal`] until the door writes it in the family of its path.
 //!
-//! The Export API itself is in [`export`], the query languages in [`zoql`].
+//! The Export API itself is in [`export`], AQuA in [`aqua`], the query languages in [`zoql`].
 
+pub mod aqua;
 pub mod attempts;
 pub mod auth;
 pub mod config;
@@ -23,15 +24,30 @@ pub mod zoql;
 
 use std::sync::Arc;
 
-use outhaul_exports::Exports;
+use axum::Router;
+use axum::routing::{get, post};
+use outhaul_exports::{Exports, Result};
+use serde_json::Value;
 
 use self::attempts::Attempts;
 use self::config::Shared;
 use self::limits::{Concurrency, Windows};
 use self::money::RateTable;
+use crate::Setting;
 
 /// The audience of every credential of this vendor: one credential serves both APIs.
 pub const AUDIENCE: &str = "zuora";
+
+/// The routes of what both APIs have in common.
+pub fn shared_routes() -> Router<Arc<Zuora>> {
+    Router::new()
+        .route(door::TOKEN_PATH, post(tokens::create))
+        .route("/v1/files/{id}", get(files::get))
+        .route("/v1/file/{id}", get(files::get))
+        .route("/apps/api/file/{id}", get(files::get))
+        .route("/v1/describe", get(describe::all))
+        .route("/v1/describe/{object}", get(describe::one))
+}
 
 /// What every handler of this vendor stands on.
 pub struct Zuora {
@@ -56,8 +72,19 @@ pub struct Zuora {
 }
 
 impl Zuora {
-    /// The state of one dialect of this vendor.
-    pub fn new(exports: Arc<Exports>, base_url: String, config: Shared) -> Self {
+    /// The one state of both APIs, so that a client's requests are counted together. `section` is
+    /// that of the Export API, where the settings stand that both share.
+    ///
+    /// # Errors
+    /// `Invalid`, saying which setting is wrong.
+    pub fn of(setting: &Setting, section: &Value) -> Result<Arc<Self>> {
+        setting.commons.state(|| {
+            let config = Shared::read(section, &format!("dialects.{}", export::ID))?;
+            Ok(Self::new(Arc::clone(&setting.exports), setting.base_url.clone(), config))
+        })
+    }
+
+    fn new(exports: Arc<Exports>, base_url: String, config: Shared) -> Self {
         Self {
             // Checked when the section was read.
             rate_table: config.rate_table().ok().flatten(),

@@ -51,7 +51,7 @@ impl Select {
         if self.changed_from.is_some() || self.changed_until.is_some() {
             scope.check_has_change_time()?;
         }
-        if self.is_increment() {
+        if self.since.is_some() {
             self.check_incremental()?;
         }
         Ok(())

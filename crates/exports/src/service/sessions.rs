@@ -106,9 +106,11 @@ impl Exports {
         ask: &SessionAsk,
         spec: &mut ExportSpec,
     ) -> Result<()> {
-        let queries = match &ask.queries {
-            None => session::queries(spec, &who.scope)?,
-            Some(own) => self.those_in_increments(who, spec, own).await?,
+        let queries = match (&ask.queries, ask.advance) {
+            // What moves nothing goes on nothing either.
+            (_, Advance::Never) => vec![None; spec.queries.len()],
+            (None, _) => session::queries(spec, &who.scope)?,
+            (Some(own), _) => self.those_in_increments(who, spec, own).await?,
         };
         let found = self.parts.sessions.session(&who.tenant, dialect, &ask.name).await?;
         let mut session =
@@ -132,7 +134,7 @@ impl Exports {
             queries,
         };
         session::freeze(spec, &session, at, replayed.as_ref())?;
-        if ask.queries.is_none() {
+        if ask.queries.is_none() && ask.advance != Advance::Never {
             for query in &spec.queries {
                 self.check_increments(who, &query.query).await?;
             }

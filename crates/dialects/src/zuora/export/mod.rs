@@ -6,14 +6,12 @@ pub mod routes;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use axum::Router;
 use outhaul_exports::Result;
 use outhaul_exports::policy::{Policy, days, hours};
 
 use super::config::Shared;
-use super::{Zuora, door};
+use super::{Zuora, door, shared_routes};
 use crate::{Dialect, Setting};
 
 /// The dialect's id.
@@ -50,8 +48,7 @@ impl Dialect for ZuoraExport {
     }
 
     fn router(&self, setting: Setting) -> Result<Router> {
-        let config = Shared::read(&setting.config, &format!("dialects.{ID}"))?;
-        let zuora = Arc::new(Zuora::new(setting.exports, setting.base_url, config));
-        Ok(door::build(routes::all(), zuora))
+        let zuora = Zuora::of(&setting, &setting.config)?;
+        Ok(door::build(routes::all().merge(shared_routes()), zuora))
     }
 }

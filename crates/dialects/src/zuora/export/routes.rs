@@ -21,24 +21,18 @@ use super::response::{Fields, record};
 use crate::kit::body::{self, BodyError};
 use crate::kit::headers::{idempotency_key, is_utf8, single};
 use crate::kit::query::pairs;
+use crate::zuora::Zuora;
 use crate::zuora::errors::{Refusal, Trouble, json_answer};
 use crate::zuora::headers::{literal_zone, meaning};
-use crate::zuora::{Zuora, describe, door, files, tokens};
 
 /// The path of exports.
 const EXPORTS: &str = "/v1/object/export";
 
-/// Every route of this dialect.
+/// The routes of this dialect alone.
 pub fn all() -> Router<Arc<Zuora>> {
     Router::new()
-        .route(door::TOKEN_PATH, post(tokens::create))
         .route(EXPORTS, post(create))
         .route("/v1/object/export/{id}", get(read).delete(remove))
-        .route("/v1/files/{id}", get(files::get))
-        .route("/v1/file/{id}", get(files::get))
-        .route("/apps/api/file/{id}", get(files::get))
-        .route("/v1/describe", get(describe::all))
-        .route("/v1/describe/{object}", get(describe::one))
 }
 
 /// `POST /v1/object/export`.
@@ -122,7 +116,7 @@ fn export_id(id: Result<Path<String>, PathRejection>) -> Result<ExportId, Refusa
 
 /// Clients send JSON under many names, curl under that of a form; what is surely something else,
 /// or in another character set, is refused.
-fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(in crate::zuora) fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(media) = single(headers, &header::CONTENT_TYPE)? else { return Ok(()) };
     let mut parts = media.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();

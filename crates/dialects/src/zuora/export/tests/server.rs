@@ -78,11 +78,8 @@ impl Server {
             let grant = world.exports.grant_token(AUDIENCE, client, SECRET, ttl).await;
             tokens.push(grant.expect("the pair is right").token);
         }
-        let router = ZuoraExport.router(Setting {
-            exports: world.exports.clone(),
-            base_url: BASE_URL.to_owned(),
-            config,
-        });
+        let setting = Setting::alone(world.exports.clone(), BASE_URL, config);
+        let router = ZuoraExport.router(setting);
         let router = router.expect("the section is right");
         Self { world, router, tokens: tokens.try_into().expect("two tenants") }
     }
