@@ -1,12 +1,13 @@
 //! A query as tokens, each with its place.
 //!
-//! White space is ASCII only, names are ASCII only, there are no comments, and a quote inside a
-//! quoted text is doubled (Zuora documentation, "Export ZOQL": no backslash escapes). Every text
-//! that is not in the language is refused with the place of its first wrong character; a text that
-//! is never closed is reported where it opens.
+//! White space is ASCII only, names are ASCII only, and there are no comments. A quote inside a
+//! quoted text is doubled in Export ZOQL and follows a backslash in ZOQL (Zuora documentation,
+//! "Export ZOQL" and "ZOQL"). Every text that is not in the language is refused with the place of
+//! its first wrong character; a text that is never closed is reported where it opens.
 
 use super::error::shown;
-use super::{CHARACTERS_MAX, Position, ZoqlError, ZoqlErrorKind};
+use super::language::ESCAPES;
+use super::{CHARACTERS_MAX, Language, Position, ZoqlError, ZoqlErrorKind};
 
 /// The most digits of a number: what an exact decimal of 128 bits holds.
 const DIGITS_MAX: usize = 38;
@@ -27,9 +28,11 @@ pub enum TokenKind {
     Word(String),
     /// Digits, with at most one decimal point between digits; never signed.
     Number(String),
-    /// A text in single quotes, with doubled quotes made single.
+    /// A date or datetime without quotes, not yet checked; only in ZOQL.
+    Moment(String),
+    /// A text in single quotes, with doubled quotes and escapes made what they mean.
     Text(String),
-    /// A text in double quotes, with doubled quotes made single.
+    /// A text in double quotes, with doubled quotes and escapes made what they mean.
     Quoted(String),
     /// Punctuation or an operator.
     Symbol(&'static str),
@@ -43,6 +46,7 @@ impl TokenKind {
         match self {
             Self::Word(word) => format!("'{}'", shown(word)),
             Self::Number(digits) => format!("the number {}", shown(digits)),
+            Self::Moment(text) => format!("the datetime {}", shown(text)),
             Self::Text(text) => format!("the text '{}'", shown(text)),
             Self::Quoted(text) => format!("the text \"{}\"", shown(text)),
             Self::Symbol(symbol) => format!("'{symbol}'"),
@@ -60,7 +64,7 @@ const SYMBOLS: [&str; 14] =
 /// # Errors
 /// `Limit` for a text of more than [`CHARACTERS_MAX`] characters; `Syntax` for a character or
 /// quote that does not belong; `Value` for a malformed number.
-pub fn tokens(text: &str) -> Result<Vec<Token>, ZoqlError> {
+pub fn tokens(text: &str, language: Language) -> Result<Vec<Token>, ZoqlError> {
     let characters = text.chars().count();
     if characters > CHARACTERS_MAX {
         let message = format!(
@@ -69,7 +73,7 @@ pub fn tokens(text: &str) -> Result<Vec<Token>, ZoqlError> {
         );
         return Err(ZoqlError::new(ZoqlErrorKind::Limit, Position::START, message));
     }
-    let mut lexer = Lexer { rest: text, at: Position::START };
+    let mut lexer = Lexer { rest: text, at: Position::START, language };
     let mut tokens = Vec::new();
     loop {
         let token = lexer.token()?;
@@ -84,6 +88,7 @@ pub fn tokens(text: &str) -> Result<Vec<Token>, ZoqlError> {
 struct Lexer<'a> {
     rest: &'a str,
     at: Position,
+    language: Language,
 }
 
 impl Lexer<'_> {
@@ -97,6 +102,9 @@ impl Lexer<'_> {
             Some('\'') => TokenKind::Text(self.quoted('\'')?),
             Some('"') => TokenKind::Quoted(self.quoted('"')?),
             Some(c) if is_word_start(c) => TokenKind::Word(self.take_while(is_word_part)),
+            Some(_) if self.language.escapes() && begins_moment(self.rest) => {
+                TokenKind::Moment(self.take_while(is_moment_part))
+            }
             Some(c) if c.is_ascii_digit() => self.number()?,
             Some(c) => self.symbol(c)?,
         };
@@ -134,8 +142,8 @@ impl Lexer<'_> {
             match self.advance() {
                 None => {
                     let message = format!(
-                        "The text that opens here is never closed: end it with {quote}, and double \
-                         a {quote} that belongs to it"
+                        "The text that opens here is never closed: end it with {quote}, and {}",
+                        self.language.inner_quote(quote)
                     );
                     return Err(ZoqlError::syntax(opened, message));
                 }
@@ -143,11 +151,39 @@ impl Lexer<'_> {
                     let message = "A text cannot hold the character U+0000: leave it out";
                     return Err(ZoqlError::syntax(at, message));
                 }
+                Some('\\') if self.language.escapes() => text.push(self.escaped(at)?),
                 Some(c) if c != quote => text.push(c),
+                Some(_) if self.language.escapes() => {
+                    return if self.belongs_to_text(quote) {
+                        Err(ZoqlError::syntax(at, bare(quote)))
+                    } else {
+                        Ok(text)
+                    };
+                }
                 Some(_) if self.rest.starts_with(quote) => text.extend(self.advance()),
                 Some(_) => return Ok(text),
             }
         }
+    }
+
+    /// What the backslash at `at` and the character after it mean.
+    fn escaped(&mut self, at: Position) -> Result<char, ZoqlError> {
+        let letter = self.advance();
+        if let Some((_, meant)) = ESCAPES.iter().find(|(known, _)| Some(*known) == letter) {
+            return Ok(*meant);
+        }
+        let message = "A backslash in a text begins one of \\b \\f \\n \\r \\t \\' \\\" and \\\\: write \
+                       \\\\ for a backslash that belongs to the text";
+        Err(ZoqlError::syntax(at, message))
+    }
+
+    /// Whether the quote just read was hardly meant to end the text, such as those in 'O'Neil' and
+    /// 'O''Neil'.
+    fn belongs_to_text(&self, quote: char) -> bool {
+        let end = self.rest.find(|c: char| !is_word_part(c)).unwrap_or(self.rest.len());
+        let word = &self.rest[..end];
+        let follows = word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or");
+        self.rest.starts_with(quote) || (!word.is_empty() && !follows)
     }
 
     fn number(&mut self) -> Result<TokenKind, ZoqlError> {
@@ -215,6 +251,26 @@ fn is_word_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
+/// Whether a year and a month begin here: in a language without arithmetic, only a date does so.
+fn begins_moment(rest: &str) -> bool {
+    let (year, month) = rest.as_bytes().split_at_checked(4).unwrap_or_default();
+    year.len() == 4
+        && year.iter().all(u8::is_ascii_digit)
+        && matches!(month, [b'-', digit, ..] if digit.is_ascii_digit())
+}
+
+fn is_moment_part(c: char) -> bool {
+    is_word_part(c) || matches!(c, '-' | '+' | ':' | '.')
+}
+
+/// What to say about a quote in the midst of a text.
+fn bare(quote: char) -> String {
+    format!(
+        "A {quote} cannot stand alone inside a text: write \\{quote} for one that belongs to it, and \
+         a blank after the one that ends it"
+    )
+}
+
 /// What to say about a character that begins no token.
 fn stray(c: char) -> String {
     let advice = match c {
@@ -241,12 +297,13 @@ mod tests {
     use super::*;
 
     fn kinds(text: &str) -> Vec<TokenKind> {
-        tokens(text).expect("a good text").into_iter().map(|token| token.kind).collect()
+        let tokens = tokens(text, Language::Export).expect("a good text");
+        tokens.into_iter().map(|token| token.kind).collect()
     }
 
     #[test]
     fn places_count_lines_and_characters() {
-        let found = tokens("a\r\n\t'é' = b").expect("a good text");
+        let found = tokens("a\r\n\t'é' = b", Language::Export).expect("a good text");
         let places: Vec<_> = found.iter().map(|t| (t.at.offset, t.at.line, t.at.column)).collect();
         assert_eq!(places, [(0, 1, 1), (4, 2, 2), (9, 2, 6), (11, 2, 8), (12, 2, 9)]);
     }
@@ -256,6 +313,26 @@ mod tests {
         assert_eq!(kinds(r"'O''Neil\'")[0], TokenKind::Text(r"O'Neil\".into()));
         assert_eq!(kinds(r#""a ""b""""#)[0], TokenKind::Quoted(r#"a "b""#.into()));
         assert_eq!(kinds("''")[0], TokenKind::Text(String::new()));
+    }
+
+    #[test]
+    fn in_zoql_backslashes_escape() {
+        let zoql = |text| tokens(text, Language::Zoql);
+        let found = zoql(r#"'\b\f\n\r\t\'\"\\é"'"#).expect("a good text");
+        assert_eq!(found[0].kind, TokenKind::Text("\u{8}\u{c}\n\r\t'\"\\é\"".into()));
+        for (text, column) in [(r"'a\qb'", 3), (r"'a\", 3), ("'O'Neil'", 3), ("'O''Neil'", 3)] {
+            assert_eq!(zoql(text).map_err(|error| error.column), Err(column), "{text}");
+        }
+        assert_eq!(zoql("'a'and b").expect("a good text").len(), 4);
+    }
+
+    #[test]
+    fn in_zoql_datetimes_need_no_quotes() {
+        let text = ">2012-09-12T05:07:32.5-08:00;";
+        let found = tokens(text, Language::Zoql).expect("a good text");
+        assert_eq!(found[1].kind, TokenKind::Moment("2012-09-12T05:07:32.5-08:00".into()));
+        assert_eq!(found[2].kind, TokenKind::Symbol(";"));
+        assert!(tokens(text, Language::Export).is_err());
     }
 
     #[test]

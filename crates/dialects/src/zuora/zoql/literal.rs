@@ -5,6 +5,8 @@
 //! `'now + 2 hours (America/New_York)'` a moment relative to the time of the query. Clients also
 //! send `'2020-04-01T00:00:00 (+00:00)'`.
 //!
+//! Zuora documentation, "ZOQL": days and moments only, and a zone only as an offset.
+//!
 //! Zuora is known to drop a comparison whose literal it cannot read, and to answer with the whole
 //! table. That is not copied: whatever is not one of these forms is refused with the reason.
 
@@ -54,7 +56,7 @@ pub fn read(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<Moment, String> 
     let read = if text.starts_with(|c: char| c.is_ascii_alphabetic()) {
         relative(text, now, zone)
     } else {
-        absolute(text, zone)
+        absolute(text, zone, true)
     };
     read.map_err(|why| {
         format!(
@@ -65,8 +67,30 @@ pub fn read(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<Moment, String> 
     })
 }
 
-/// `YYYY-MM-DD`, or that and `Thh:mm[:ss[.fff]]` and possibly a zone.
-fn absolute(text: &str, tenant: Zone) -> Result<Moment, String> {
+/// Reads a literal of ZOQL, for a tenant who lives in `zone`.
+///
+/// # Errors
+/// A sentence that says what is wrong with the text and which forms there are.
+pub fn read_plain(text: &str, zone: Tz) -> Result<Moment, String> {
+    let word = Cursor { rest: text }.word();
+    let relative = ["now", "today"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let read = if relative {
+        Err("ZOQL has no relative dates, only queries of type zoqlexport do".to_owned())
+    } else {
+        absolute(text, Zone::Named(zone), false)
+    };
+    read.map_err(|why| {
+        format!(
+            "'{}' is not a date or datetime: {why}. Write 'YYYY-MM-DD' or \
+             'YYYY-MM-DDThh:mm:ss+00:00'",
+            shown(text)
+        )
+    })
+}
+
+/// `YYYY-MM-DD`, or that and `Thh:mm[:ss[.fff]]` and possibly a zone, also in brackets if those are
+/// allowed.
+fn absolute(text: &str, tenant: Zone, brackets: bool) -> Result<Moment, String> {
     let mut cursor = Cursor { rest: text };
     let date = cursor.date()?;
     if cursor.rest.is_empty() {
@@ -84,7 +108,9 @@ fn absolute(text: &str, tenant: Zone) -> Result<Moment, String> {
         ));
     }
     let time = cursor.time()?;
-    let zone = match (cursor.offset()?, cursor.bracketed_zone()?) {
+    let offset = cursor.offset()?;
+    let bracketed = if brackets { cursor.bracketed_zone()? } else { None };
+    let zone = match (offset, bracketed) {
         (Some(_), Some(_)) => return Err("it names two zones".to_owned()),
         (one, other) => one.or(other).unwrap_or(tenant),
     };

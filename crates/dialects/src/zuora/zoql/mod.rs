@@ -1,18 +1,31 @@
 //! Zuora's query languages.
 //!
-//! Export ZOQL (Zuora documentation, "Export ZOQL") is read in [`export`]. What it shares with
-//! ZOQL proper lives here: the [`lexer`], the [`literal`] forms of dates and datetimes, and the
-//! [`error`] that says what is wrong with a query and where. Nothing here plans or runs a query:
-//! text goes in, a neutral [`outhaul_exports::query::Select`] or an error comes out.
+//! There are two, and Zuora's documentation describes each on pages of its own: ZOQL, which reads
+//! single objects, in [`plain`], and Export ZOQL in [`export`]. What they share lives here: the
+//! [`lexer`] and the reader of its tokens, the [`literal`] forms of dates and datetimes, the look-up
+//! of names, what a comparison means, and the [`error`] that says what is wrong with a query and
+//! where. Where the two differ, [`Language`] knows. Nothing here plans or runs a query: text goes
+//! in, a neutral [`outhaul_exports::query::Select`] or an error comes out.
 
+pub mod ast;
+mod chains;
+mod comparisons;
 pub mod error;
 pub mod export;
+mod language;
 pub mod lexer;
 pub mod literal;
+pub mod plain;
+mod reader;
+mod scope;
+#[cfg(test)]
+mod tests;
 
 use outhaul_exports::limits;
 
 pub use error::{Position, ZoqlError, ZoqlErrorKind};
+pub use language::Language;
+pub use scope::Zones;
 
 /// The longest query, in characters (Zuora documentation, "Export ZOQL": 20,000 characters).
 pub const CHARACTERS_MAX: usize = limits::QUERY_CHARS_MAX;

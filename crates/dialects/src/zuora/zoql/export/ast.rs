@@ -1,34 +1,8 @@
 //! An Export ZOQL query as it was written, before any name is looked up.
 //!
-//! Two trees are equal when they say the same, wherever their parts stood in the text: that is
-//! what makes "print, then parse" comparable with the tree one started from. The parser bounds the
-//! depth of every tree, so nothing here needs care when it is dropped.
+//! The parser bounds the depth of every tree, so nothing here needs care when it is dropped.
 
-use crate::zuora::zoql::Position;
-
-/// A part of a query and where it was written.
-#[derive(Debug, Clone)]
-pub struct Located<T> {
-    /// The part.
-    pub value: T,
-    /// Where it begins.
-    pub at: Position,
-}
-
-impl<T> Located<T> {
-    pub(crate) fn new(value: T, at: Position) -> Self {
-        Self { value, at }
-    }
-}
-
-impl<T: PartialEq> PartialEq for Located<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-    }
-}
-
-/// A name as the user wrote it.
-pub type Name = Located<String>;
+pub use crate::zuora::zoql::ast::{Comparison, Literal, Located, Name};
 
 /// A whole query.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,46 +171,6 @@ pub enum Condition {
     },
 }
 
-/// How two values are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// `=`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-}
-
-impl Comparison {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Equal,
-        Self::NotEqual,
-        Self::Less,
-        Self::LessOrEqual,
-        Self::Greater,
-        Self::GreaterOrEqual,
-    ];
-
-    /// The operator as it is written.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
-}
-
 /// The right side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operand {
@@ -244,17 +178,6 @@ pub enum Operand {
     Literal(Located<Literal>),
     /// Another expression.
     Expr(Expr),
-}
-
-/// A value as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Literal {
-    /// A text in single quotes; also how dates, and if one likes numbers, are written.
-    Text(String),
-    /// Digits, with a sign and a decimal point where they were written.
-    Number(String),
-    /// `true` or `false`.
-    Boolean(bool),
 }
 
 /// One item of ORDER BY.

@@ -7,38 +7,23 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use outhaul_exports::catalog::{Catalog, FieldType};
 use outhaul_exports::limits::COLUMNS_MAX;
-use outhaul_exports::query::{self, Protection, Select};
+use outhaul_exports::query::{self, Select};
 
 use super::ast::{Condition, Expr, Item, Name, Operand, Query};
-use super::names::{Found, Scope, Typed, has_order, type_name};
+
 use super::parser::parse;
-use crate::zuora::zoql::{Position, ZoqlError, ZoqlErrorKind};
+use crate::zuora::zoql::scope::{Found, Scope, Typed, has_order, type_name};
+use crate::zuora::zoql::{Language, Position, Zones, ZoqlError, ZoqlErrorKind};
 
 type Result<T> = std::result::Result<T, ZoqlError>;
-
-/// The zones that a query is read in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Zones {
-    /// Of days and datetimes that are written without a zone.
-    pub literals: Tz,
-    /// Of the calendar by which a moment falls on a day: the tenant's.
-    pub calendar: Tz,
-}
-
-impl From<Tz> for Zones {
-    fn from(zone: Tz) -> Self {
-        Self { literals: zone, calendar: zone }
-    }
-}
 
 /// Reads a query, resolves it against what the tenant may export, and checks it.
 ///
 /// Relative dates are counted from `now`.
 /// Sensitive columns come back masked; whoever holds the tenant's key may turn
-/// [`Protection::Masked`] into [`Protection::Sealed`].
+/// [`query::Protection::Masked`] into [`query::Protection::Sealed`].
 ///
 /// # Errors
 /// The first thing that is wrong with the query, with its kind, a sentence, line and column.
@@ -50,7 +35,8 @@ pub fn compile(
 ) -> Result<Select> {
     let query = parse(text)?;
     let base = Scope::base(catalog, &query.source)?;
-    let scope = Scope { catalog, base, now, zones: zones.into() };
+    let (zones, language) = (zones.into(), Language::Export);
+    let scope = Scope { catalog, base, now, zones, language, strict_dates: false };
     let mut select = Select::of(&scope.base.name);
     let columns = columns(&scope, &query.items)?;
     if let Some(filter) = &query.filter {
@@ -91,7 +77,7 @@ fn columns(scope: &Scope<'_>, items: &[Item]) -> Result<Vec<(Position, query::Co
                 // All that describe lists with the context export (Zuora documentation, "Export
                 // ZOQL"), so also those that the catalog leaves out of its own star.
                 let fields = scope.base.fields.iter().map(|field| scope.own(field));
-                columns.extend(fields.map(|found| (at, column(found.into()))));
+                columns.extend(fields.map(|found| (at, Typed::from(found).column())));
             }
             Item::AllOf(name) => {
                 let (object, relations, label) = scope.object(name)?;
@@ -99,11 +85,11 @@ fn columns(scope: &Scope<'_>, items: &[Item]) -> Result<Vec<(Position, query::Co
                     let path =
                         query::Path { relations: relations.clone(), field: field.name.clone() };
                     let label = format!("{label}.{}", field.name);
-                    (at, column(Found { field, path, label }.into()))
+                    (at, Typed::from(Found { field, path, label }).column())
                 }));
             }
             Item::Column { expr, alias } => {
-                let mut column = column(scope.selected(expr)?);
+                let mut column = scope.selected(expr)?.column();
                 // An alias that says what the heading says anyway is ignored, case and all.
                 let alias = alias.as_ref().filter(|a| !a.value.eq_ignore_ascii_case(&column.label));
                 if let Some(alias) = alias {
@@ -119,11 +105,6 @@ fn columns(scope: &Scope<'_>, items: &[Item]) -> Result<Vec<(Position, query::Co
         }
     }
     Ok(columns)
-}
-
-fn column(typed: Typed) -> query::Column {
-    let protection = if typed.sensitive { Protection::Masked } else { Protection::Plain };
-    query::Column { label: typed.label, expr: typed.expr, protection }
 }
 
 fn check_alias(seen: &mut HashSet<String>, alias: &Name) -> Result<()> {

@@ -5,55 +5,18 @@
 //! "Export ZOQL": `BillToContact`, not `Contact`); the object's own fields may carry its name in
 //! front. A name that is unknown is reported as the user wrote it.
 
-use chrono::{DateTime, Utc};
-use outhaul_exports::catalog::{Cardinality, Catalog, Field, FieldType, Object, hint};
+use outhaul_exports::catalog::{Cardinality, FieldType, Object, hint};
 use outhaul_exports::query;
 
 use super::ast::{Aggregate, DateFunction, Expr, ExprKind, Name, Path};
-use super::lower::Zones;
-use crate::zuora::zoql::error::shown;
+use crate::zuora::zoql::scope::{
+    Found, Scope, Typed, has_order, no_such_field, sensitive, type_name,
+};
 use crate::zuora::zoql::{Position, ZoqlError, ZoqlErrorKind};
-
-/// What a query is resolved against.
-pub(super) struct Scope<'a> {
-    pub catalog: &'a Catalog,
-    pub base: &'a Object,
-    pub now: DateTime<Utc>,
-    pub zones: Zones,
-}
-
-/// An expression that is understood.
-pub(super) struct Typed {
-    pub expr: query::Expr,
-    pub field_type: FieldType,
-    /// Its heading: `Object.Field`, `Relation.Field`, or the text of the function.
-    pub label: String,
-    /// Whether it shows a sensitive field; only ever true of a field alone.
-    pub sensitive: bool,
-}
-
-/// A field and the way to it.
-pub(super) struct Found<'a> {
-    pub field: &'a Field,
-    pub path: query::Path,
-    pub label: String,
-}
 
 type Result<T> = std::result::Result<T, ZoqlError>;
 
 impl<'a> Scope<'a> {
-    /// The object that a query is about.
-    pub fn base(catalog: &'a Catalog, source: &Name) -> Result<&'a Object> {
-        catalog.object(&source.value).map(AsRef::as_ref).ok_or_else(|| {
-            let near = hint(&source.value, catalog.objects().map(|object| object.name.as_str()));
-            let message = format!(
-                "noSuchDataSource: there is no object named {}{near}",
-                shown(&source.value)
-            );
-            ZoqlError::new(ZoqlErrorKind::NoSuchDataSource, source.at, message)
-        })
-    }
-
     /// The object behind the name before a dot, and the relations that lead to it.
     pub fn object(&self, name: &Name) -> Result<(&'a Object, Vec<String>, &'a str)> {
         if name.value.eq_ignore_ascii_case(&self.base.name) {
@@ -120,26 +83,6 @@ impl<'a> Scope<'a> {
                 Err(no_such_field(object.at, written, &near))
             }
         }
-    }
-
-    pub fn own(&self, field: &'a Field) -> Found<'a> {
-        Found {
-            field,
-            path: query::Path::own(&field.name),
-            label: format!("{}.{}", self.base.name, field.name),
-        }
-    }
-
-    /// A foreign key is a field of the object that it leads to; people look for it here.
-    fn own_hint(&self, name: &str) -> String {
-        let stem_length = name.len().saturating_sub(2);
-        if let Some((stem, tail)) = name.split_at_checked(stem_length)
-            && tail.eq_ignore_ascii_case("id")
-            && let Some(relation) = self.base.relation(stem)
-        {
-            return format!(" (did you mean {}.Id?)", relation.name);
-        }
-        hint(name, self.base.fields.iter().map(|field| field.name.as_str()))
     }
 
     /// An expression of the select list, where a sensitive field may stand alone.
@@ -254,17 +197,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-impl From<Found<'_>> for Typed {
-    fn from(found: Found<'_>) -> Self {
-        Self {
-            expr: query::Expr::Field(found.path),
-            field_type: found.field.field_type,
-            label: found.label,
-            sensitive: found.field.sensitive,
-        }
-    }
-}
-
 fn aggregate(function: Aggregate, distinct: bool, of: Option<query::Expr>) -> query::Expr {
     let function = match function {
         Aggregate::Count => query::Aggregate::Count,
@@ -276,45 +208,7 @@ fn aggregate(function: Aggregate, distinct: bool, of: Option<query::Expr>) -> qu
     query::Expr::Aggregate { function, distinct, of: of.map(Box::new) }
 }
 
-/// Whether values of the type are more or less than each other, for a person.
-pub(super) fn has_order(field_type: FieldType) -> bool {
-    match field_type {
-        FieldType::Text | FieldType::Date | FieldType::Timestamp | FieldType::Time => true,
-        FieldType::Integer | FieldType::Decimal | FieldType::Float => true,
-        FieldType::Boolean | FieldType::Binary | FieldType::Json => false,
-    }
-}
-
-/// A type in the words of Zuora's describe.
-pub(super) fn type_name(field_type: FieldType) -> &'static str {
-    match field_type {
-        FieldType::Text => "text",
-        FieldType::Integer => "whole number",
-        FieldType::Decimal | FieldType::Float => "number",
-        FieldType::Boolean => "boolean",
-        FieldType::Date => "date",
-        FieldType::Timestamp => "datetime",
-        FieldType::Time => "time of day",
-        FieldType::Binary => "binary value",
-        FieldType::Json => "nested value",
-    }
-}
-
 /// The path as it was written, and where.
 fn written(path: &Path) -> (Position, String) {
     (path.0.first().map_or(Position::START, |name| name.at), path.to_string())
-}
-
-/// Clients look for this text: it must begin so, with the name as it was written.
-fn no_such_field(at: Position, written: &str, advice: &str) -> ZoqlError {
-    let message = format!("There is no field named {}{advice}", shown(written));
-    ZoqlError::new(ZoqlErrorKind::NoSuchField, at, message)
-}
-
-fn sensitive(at: Position, label: &str, place: &str) -> ZoqlError {
-    let message = format!(
-        "{label} is sensitive and cannot be used in {place}: it can only be selected, and is then \
-         masked or encrypted"
-    );
-    ZoqlError::new(ZoqlErrorKind::Sensitive, at, message)
 }

@@ -8,12 +8,13 @@
 use outhaul_exports::limits;
 
 use super::ast::{
-    Aggregate, Comparison, Condition, DateFunction, Expr, ExprKind, Item, Limit, Literal, Located,
-    Name, Operand, Order, Path, Query,
+    Aggregate, Comparison, Condition, DateFunction, Expr, ExprKind, Item, Limit, Located, Name,
+    Operand, Order, Path, Query,
 };
 use crate::zuora::zoql::error::shown;
-use crate::zuora::zoql::lexer::{Token, TokenKind, tokens};
-use crate::zuora::zoql::{DEPTH_MAX, Position, TERMS_MAX, ZoqlError, ZoqlErrorKind};
+use crate::zuora::zoql::lexer::TokenKind;
+use crate::zuora::zoql::reader::Reader;
+use crate::zuora::zoql::{DEPTH_MAX, Language, Position, TERMS_MAX, ZoqlError, ZoqlErrorKind};
 
 /// The most expressions in GROUP BY (Zuora documentation, "Export ZOQL").
 const GROUPS_MAX: usize = 5;
@@ -40,9 +41,8 @@ type Result<T> = std::result::Result<T, ZoqlError>;
 /// # Errors
 /// `Syntax`, `Limit`, `Value` or `DistinctWithoutCount`, with the place.
 pub fn parse(text: &str) -> Result<Query> {
-    let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0 };
-    let query = parser.query()?;
-    Ok(query)
+    let read = Reader::new(text, Language::Export, &RESERVED)?;
+    Parser { read, depth: 0 }.query()
 }
 
 /// Where an expression stands; not every expression may stand everywhere.
@@ -56,23 +56,18 @@ enum Clause {
 }
 
 struct Parser {
-    tokens: Vec<Token>,
-    next: usize,
+    read: Reader,
     depth: usize,
 }
 
 impl Parser {
     fn query(&mut self) -> Result<Query> {
-        if *self.peek() == TokenKind::End {
-            let message = "The query is empty: write one such as select Id from Account";
-            return Err(ZoqlError::syntax(self.at(), message));
-        }
-        self.expect_word("select")?;
+        self.read.begin()?;
         let items = self.items()?;
-        if !self.take_word("from") {
+        if !self.read.take_word("from") {
             return Err(self.after_items(items.last()));
         }
-        let source = self.name("the name of an object")?;
+        let source = self.read.name("the name of an object")?;
         let mut clauses = 0;
         let filter = if self.clause("where", &mut clauses) {
             Some(self.condition(Clause::Where)?)
@@ -97,32 +92,21 @@ impl Parser {
     /// [`CLAUSES`] can no longer follow.
     fn clause(&mut self, clause: &str, clauses: &mut usize) -> bool {
         let present = match clause.split_once(' ') {
-            None => self.is_word(self.next, clause),
+            None => self.read.is_word(self.read.next, clause),
             Some((first, second)) => {
-                self.is_word(self.next, first) && self.is_word(self.next + 1, second)
+                self.read.is_word(self.read.next, first)
+                    && self.read.is_word(self.read.next + 1, second)
             }
         };
         if present {
-            self.next += clause.split(' ').count();
+            self.read.next += clause.split(' ').count();
             *clauses = CLAUSES.iter().position(|known| *known == clause).map_or(0, |at| at + 1);
         }
         present
     }
 
     fn end(&mut self, clauses: usize) -> Result<()> {
-        if self.take_symbol(";") {
-            return match self.peek() {
-                TokenKind::End => Ok(()),
-                found => {
-                    let message = format!(
-                        "Found {} after the ';' that ends the query: send one query at a time",
-                        found.describe()
-                    );
-                    Err(ZoqlError::syntax(self.at(), message))
-                }
-            };
-        }
-        if *self.peek() == TokenKind::End {
+        if self.read.end()? {
             return Ok(());
         }
         let mut expected: String = CLAUSES[clauses..].join(", ");
@@ -130,15 +114,15 @@ impl Parser {
             expected.push_str(" or ");
         }
         expected.push_str("the end of the query");
-        Err(self.unexpected(&expected))
+        Err(self.read.unexpected(&expected))
     }
 
     fn items(&mut self) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         loop {
-            self.bounded(items.len(), limits::COLUMNS_MAX, "items in the select list")?;
+            self.read.bounded(items.len(), limits::COLUMNS_MAX, "items in the select list")?;
             items.push(self.item()?);
-            if !self.take_symbol(",") {
+            if !self.read.take_symbol(",") {
                 return Ok(items);
             }
         }
@@ -147,62 +131,62 @@ impl Parser {
     /// What is wrong where FROM or another item should follow this one.
     fn after_items(&self, last: Option<&Item>) -> ZoqlError {
         match last {
-            Some(Item::Column { alias: None, .. }) => self.unexpected("',', 'as' or 'from'"),
-            Some(Item::All(_) | Item::AllOf(_)) if self.is_word(self.next, "as") => {
+            Some(Item::Column { alias: None, .. }) => self.read.unexpected("',', 'as' or 'from'"),
+            Some(Item::All(_) | Item::AllOf(_)) if self.read.is_word(self.read.next, "as") => {
                 let message = "'*' stands for all columns and cannot be given one name: name the \
                                fields one by one, such as Name as Customer";
-                ZoqlError::syntax(self.at(), message)
+                ZoqlError::syntax(self.read.at(), message)
             }
-            _ => self.unexpected("',' or 'from'"),
+            _ => self.read.unexpected("',' or 'from'"),
         }
     }
 
     fn item(&mut self) -> Result<Item> {
-        let at = self.at();
-        if self.take_symbol("*") {
+        let at = self.read.at();
+        if self.read.take_symbol("*") {
             return Ok(Item::All(Located::new((), at)));
         }
-        if self.is_word(self.next, "distinct")
-            && matches!(self.kind(self.next + 1), TokenKind::Word(word)
+        if self.read.is_word(self.read.next, "distinct")
+            && matches!(self.read.kind(self.read.next + 1), TokenKind::Word(word)
                 if !word.eq_ignore_ascii_case("from") && !word.eq_ignore_ascii_case("as"))
         {
             return Err(distinct_without_count(at));
         }
-        if matches!(self.peek(), TokenKind::Word(_))
-            && *self.kind(self.next + 1) == TokenKind::Symbol(".")
-            && *self.kind(self.next + 2) == TokenKind::Symbol("*")
+        if matches!(self.read.peek(), TokenKind::Word(_))
+            && *self.read.kind(self.read.next + 1) == TokenKind::Symbol(".")
+            && *self.read.kind(self.read.next + 2) == TokenKind::Symbol("*")
         {
-            let object = self.word("an object")?;
-            self.next += 2;
+            let object = self.read.word("an object")?;
+            self.read.next += 2;
             return Ok(Item::AllOf(object));
         }
         let expr = self.expr(Clause::Select)?;
-        let alias = if self.take_word("as") { Some(self.alias()?) } else { None };
+        let alias = if self.read.take_word("as") { Some(self.alias()?) } else { None };
         Ok(Item::Column { expr, alias })
     }
 
     fn alias(&mut self) -> Result<Name> {
-        let at = self.at();
-        let text = match self.peek() {
+        let at = self.read.at();
+        let text = match self.read.peek() {
             TokenKind::Quoted(text) => text.clone(),
-            TokenKind::Word(word) if !is_reserved(word) => word.clone(),
-            _ => return Err(self.unexpected("a column name, bare or in double quotes")),
+            TokenKind::Word(word) if !self.read.is_reserved(word) => word.clone(),
+            _ => return Err(self.read.unexpected("a column name, bare or in double quotes")),
         };
         if text.is_empty() || text.chars().count() > ALIAS_MAX || text.contains(char::is_control) {
             let message =
                 format!("A column name has 1 to {ALIAS_MAX} characters and no control characters");
             return Err(ZoqlError::syntax(at, message));
         }
-        self.next += 1;
+        self.read.next += 1;
         Ok(Located::new(text, at))
     }
 
     fn group_by(&mut self) -> Result<Vec<Expr>> {
         let mut groups = Vec::new();
         loop {
-            self.bounded(groups.len(), GROUPS_MAX, "expressions in GROUP BY")?;
+            self.read.bounded(groups.len(), GROUPS_MAX, "expressions in GROUP BY")?;
             groups.push(self.expr(Clause::GroupBy)?);
-            if !self.take_symbol(",") {
+            if !self.read.take_symbol(",") {
                 return Ok(groups);
             }
         }
@@ -211,14 +195,14 @@ impl Parser {
     fn order_by(&mut self) -> Result<Vec<Order>> {
         let mut orders = Vec::new();
         loop {
-            self.bounded(orders.len(), limits::ORDER_BY_MAX, "expressions in ORDER BY")?;
+            self.read.bounded(orders.len(), limits::ORDER_BY_MAX, "expressions in ORDER BY")?;
             let expr = self.expr(Clause::OrderBy)?;
-            let descending = self.take_word("desc");
+            let descending = self.read.take_word("desc");
             if !descending {
-                self.take_word("asc");
+                self.read.take_word("asc");
             }
             orders.push(Order { expr, descending });
-            if !self.take_symbol(",") {
+            if !self.read.take_symbol(",") {
                 return Ok(orders);
             }
         }
@@ -226,25 +210,25 @@ impl Parser {
 
     fn limit(&mut self) -> Result<Limit> {
         let first = self.limit_number()?;
-        if self.take_symbol(",") {
+        if self.read.take_symbol(",") {
             return Ok(Limit { skip: first, rows: self.limit_number()? });
         }
         Ok(Limit { skip: 0, rows: first })
     }
 
     fn limit_number(&mut self) -> Result<u64> {
-        let number = match self.peek() {
+        let number = match self.read.peek() {
             TokenKind::Number(digits) if !digits.contains('.') => digits.parse::<u64>().ok(),
-            _ => return Err(self.unexpected("a whole number of rows")),
+            _ => return Err(self.read.unexpected("a whole number of rows")),
         };
         match number {
             Some(number) if number <= LIMIT_MAX => {
-                self.next += 1;
+                self.read.next += 1;
                 Ok(number)
             }
             _ => {
                 let message = format!("A number in LIMIT is at most {LIMIT_MAX}");
-                Err(ZoqlError::new(ZoqlErrorKind::Limit, self.at(), message))
+                Err(ZoqlError::new(ZoqlErrorKind::Limit, self.read.at(), message))
             }
         }
     }
@@ -252,8 +236,8 @@ impl Parser {
     /// `term OR term ...`, where a term is `factor AND factor ...`.
     fn condition(&mut self, clause: Clause) -> Result<Condition> {
         let mut terms = vec![self.conjunction(clause)?];
-        while self.take_word("or") {
-            self.bounded(terms.len(), TERMS_MAX, "terms in one chain of OR")?;
+        while self.read.take_word("or") {
+            self.read.bounded(terms.len(), TERMS_MAX, "terms in one chain of OR")?;
             terms.push(self.conjunction(clause)?);
         }
         Ok(one_or(terms, Condition::Or))
@@ -261,8 +245,8 @@ impl Parser {
 
     fn conjunction(&mut self, clause: Clause) -> Result<Condition> {
         let mut terms = vec![self.factor(clause)?];
-        while self.take_word("and") {
-            self.bounded(terms.len(), TERMS_MAX, "terms in one chain of AND")?;
+        while self.read.take_word("and") {
+            self.read.bounded(terms.len(), TERMS_MAX, "terms in one chain of AND")?;
             terms.push(self.factor(clause)?);
         }
         Ok(one_or(terms, Condition::And))
@@ -270,8 +254,8 @@ impl Parser {
 
     /// A predicate, or NOT and parentheses around conditions. These two nest, so they are counted.
     fn factor(&mut self, clause: Clause) -> Result<Condition> {
-        let negated = self.is_word(self.next, "not");
-        if !negated && *self.peek() != TokenKind::Symbol("(") {
+        let negated = self.read.is_word(self.read.next, "not");
+        if !negated && *self.read.peek() != TokenKind::Symbol("(") {
             return self.predicate(clause);
         }
         if self.depth == DEPTH_MAX {
@@ -279,16 +263,16 @@ impl Parser {
                 "Parentheses and NOT are nested more than {DEPTH_MAX} deep: write the condition \
                  flatter"
             );
-            return Err(ZoqlError::new(ZoqlErrorKind::Limit, self.at(), message));
+            return Err(ZoqlError::new(ZoqlErrorKind::Limit, self.read.at(), message));
         }
         self.depth += 1;
-        self.next += 1;
+        self.read.next += 1;
         let condition = if negated {
             Condition::Not(Box::new(self.factor(clause)?))
         } else {
             let inner = self.condition(clause)?;
-            if !self.take_symbol(")") {
-                return Err(self.unexpected("'and', 'or' or ')'"));
+            if !self.read.take_symbol(")") {
+                return Err(self.read.unexpected("'and', 'or' or ')'"));
             }
             inner
         };
@@ -298,111 +282,53 @@ impl Parser {
 
     fn predicate(&mut self, clause: Clause) -> Result<Condition> {
         let expr = self.expr(clause)?;
-        if self.take_word("is") {
-            let negated = self.take_word("not");
-            self.expect_word("null")?;
+        if self.read.take_word("is") {
+            let negated = self.read.take_word("not");
+            self.read.expect_word("null")?;
             return Ok(Condition::IsNull { expr, negated });
         }
-        let negated = self.take_word("not");
-        if self.take_word("like") {
-            let at = self.at();
-            let TokenKind::Text(pattern) = self.peek() else {
-                return Err(self.unexpected("a pattern in single quotes"));
-            };
-            let pattern = Located::new(pattern.clone(), at);
-            self.next += 1;
+        let negated = self.read.take_word("not");
+        if self.read.take_word("like") {
+            let pattern = self.read.pattern()?;
             return Ok(Condition::Like { expr, negated, pattern });
         }
         for (word, instead) in
             [("in", "write a = 'x' or a = 'y'"), ("between", "write a >= 'x' and a <= 'y'")]
         {
-            if self.is_word(self.next, word) {
+            if self.read.is_word(self.read.next, word) {
                 let message = format!("There is no operator '{word}': {instead}");
-                return Err(ZoqlError::syntax(self.at(), message));
+                return Err(ZoqlError::syntax(self.read.at(), message));
             }
         }
         if negated {
-            return Err(self.unexpected("'like'"));
+            return Err(self.read.unexpected("'like'"));
         }
-        let op = match self.peek() {
-            TokenKind::Symbol(symbol) => {
-                Comparison::ALL.into_iter().find(|op| op.symbol() == *symbol)
-            }
-            _ => None,
+        let Some(op) = self.read.operator() else {
+            return Err(self.read.unexpected("=, !=, <, <=, >, >=, 'like', 'not like' or 'is'"));
         };
-        let Some(op) = op else {
-            return Err(self.unexpected("=, !=, <, <=, >, >=, 'like', 'not like' or 'is'"));
-        };
-        self.next += 1;
         self.comparison(clause, expr, op)
     }
 
     /// What follows the operator: null, a value, or another expression.
     fn comparison(&mut self, clause: Clause, left: Expr, op: Comparison) -> Result<Condition> {
-        let at = self.at();
-        if self.take_word("null") {
-            return match op {
-                Comparison::Equal => Ok(Condition::IsNull { expr: left, negated: false }),
-                Comparison::NotEqual => Ok(Condition::IsNull { expr: left, negated: true }),
-                _ => {
-                    let message = format!(
-                        "null cannot be compared with {}: use = null or != null",
-                        op.symbol()
-                    );
-                    Err(ZoqlError::syntax(at, message))
-                }
-            };
+        if let Some(negated) = self.read.null(op)? {
+            return Ok(Condition::IsNull { expr: left, negated });
         }
-        let literal = match self.peek() {
-            TokenKind::Text(text) => Some(Literal::Text(text.clone())),
-            TokenKind::Number(digits) => Some(Literal::Number(digits.clone())),
-            TokenKind::Symbol("-") => Some(self.negative_number()?),
-            TokenKind::Word(word) if word.eq_ignore_ascii_case("true") => {
-                Some(Literal::Boolean(true))
+        if let Some(literal) = self.read.literal()? {
+            return Ok(Condition::Compare { left, op, right: Operand::Literal(literal) });
+        }
+        let text_follows = matches!(self.read.kind(self.read.next + 1), TokenKind::Text(_));
+        match self.read.peek() {
+            TokenKind::Word(word) if !self.read.is_reserved(word) && !text_follows => {
+                let right = Operand::Expr(self.expr(clause)?);
+                Ok(Condition::Compare { left, op, right })
             }
-            TokenKind::Word(word) if word.eq_ignore_ascii_case("false") => {
-                Some(Literal::Boolean(false))
-            }
-            TokenKind::Word(word) if is_reserved(word) => {
-                return Err(self.unexpected("a value or a field"));
-            }
-            TokenKind::Word(_) => None,
-            TokenKind::Quoted(_) => {
-                return Err(self.unexpected("a value; texts are written in single quotes"));
-            }
-            _ => return Err(self.unexpected("a value or a field")),
-        };
-        let right = match literal {
-            Some(literal) => {
-                self.next += 1;
-                Operand::Literal(Located::new(literal, at))
-            }
-            None => {
-                if matches!(self.kind(self.next + 1), TokenKind::Text(_)) {
-                    let message = format!(
-                        "Found {} before a text in quotes: texts, dates and datetimes are written \
-                         in single quotes alone",
-                        self.peek().describe()
-                    );
-                    return Err(ZoqlError::syntax(at, message));
-                }
-                Operand::Expr(self.expr(clause)?)
-            }
-        };
-        Ok(Condition::Compare { left, op, right })
-    }
-
-    /// `-` and a number; leaves the parser at the number.
-    fn negative_number(&mut self) -> Result<Literal> {
-        self.next += 1;
-        match self.peek() {
-            TokenKind::Number(digits) => Ok(Literal::Number(format!("-{digits}"))),
-            _ => Err(self.unexpected("a number after '-'")),
+            _ => Err(self.read.no_value("a value or a field")),
         }
     }
 
     fn expr(&mut self, clause: Clause) -> Result<Expr> {
-        let at = self.at();
+        let at = self.read.at();
         let expected = match clause {
             Clause::Select => "a field, a function or '*'",
             Clause::Where => "a field, 'not' or '('",
@@ -410,9 +336,9 @@ impl Parser {
             Clause::GroupBy => "a field or a date function",
             Clause::OrderBy => "a field or a function (columns cannot be named by their number)",
         };
-        if let TokenKind::Word(word) = self.peek()
-            && *self.kind(self.next + 1) == TokenKind::Symbol("(")
-            && !is_reserved(word)
+        if let TokenKind::Word(word) = self.read.peek()
+            && *self.read.kind(self.read.next + 1) == TokenKind::Symbol("(")
+            && !self.read.is_reserved(word)
         {
             return self.call(clause);
         }
@@ -421,8 +347,8 @@ impl Parser {
 
     /// A function and its argument.
     fn call(&mut self, clause: Clause) -> Result<Expr> {
-        let name = self.word("a function")?;
-        self.next += 1; // the '(' that the caller saw
+        let name = self.read.word("a function")?;
+        self.read.next += 1; // the '(' that the caller saw
         let is = |known: &str| known.eq_ignore_ascii_case(&name.value);
         let kind = if let Some(function) = Aggregate::ALL.into_iter().find(|f| is(f.name())) {
             let advice = match clause {
@@ -453,118 +379,53 @@ impl Parser {
             );
             return Err(ZoqlError::syntax(name.at, message));
         };
-        if !self.take_symbol(")") {
-            return Err(self.unexpected("')'"));
+        if !self.read.take_symbol(")") {
+            return Err(self.read.unexpected("')'"));
         }
         Ok(Located::new(kind, name.at))
     }
 
     fn aggregate(&mut self, function: Aggregate) -> Result<ExprKind> {
-        let at = self.at();
-        let star = match self.peek() {
+        let at = self.read.at();
+        let star = match self.read.peek() {
             TokenKind::Symbol("*") => true,
             TokenKind::Text(text) => text == "*",
             _ => false,
         };
         if star && function == Aggregate::Count {
-            self.next += 1;
+            self.read.next += 1;
             return Ok(ExprKind::CountAll);
         }
-        let distinct = self.is_word(self.next, "distinct")
-            && !matches!(self.kind(self.next + 1), TokenKind::Symbol(")" | "."));
+        let distinct = self.read.is_word(self.read.next, "distinct")
+            && !matches!(self.read.kind(self.read.next + 1), TokenKind::Symbol(")" | "."));
         if distinct {
             if function != Aggregate::Count {
                 return Err(distinct_without_count(at));
             }
-            self.next += 1;
+            self.read.next += 1;
         }
         Ok(ExprKind::Aggregate { function, distinct, field: self.argument()? })
     }
 
     fn argument(&mut self) -> Result<Path> {
-        if matches!(self.peek(), TokenKind::Word(_))
-            && *self.kind(self.next + 1) == TokenKind::Symbol("(")
+        if matches!(self.read.peek(), TokenKind::Word(_))
+            && *self.read.kind(self.read.next + 1) == TokenKind::Symbol("(")
         {
             let message = "Functions cannot be nested: give the function a field";
-            return Err(ZoqlError::syntax(self.at(), message));
+            return Err(ZoqlError::syntax(self.read.at(), message));
         }
         self.path("a field")
     }
 
     fn path(&mut self, expected: &str) -> Result<Path> {
-        let qualified = *self.kind(self.next + 1) == TokenKind::Symbol(".");
-        let first = if qualified { self.word(expected)? } else { self.name(expected)? };
+        let qualified = *self.read.kind(self.read.next + 1) == TokenKind::Symbol(".");
+        let first = if qualified { self.read.word(expected)? } else { self.read.name(expected)? };
         let mut names = vec![first];
-        while self.take_symbol(".") {
-            self.bounded(names.len(), PATH_MAX, "names in one field")?;
-            names.push(self.word("the name of a field")?);
+        while self.read.take_symbol(".") {
+            self.read.bounded(names.len(), PATH_MAX, "names in one field")?;
+            names.push(self.read.word("the name of a field")?);
         }
         Ok(Path(names))
-    }
-
-    /// A word that is no keyword.
-    fn name(&mut self, expected: &str) -> Result<Name> {
-        match self.peek() {
-            TokenKind::Word(word) if is_reserved(word) => Err(self.unexpected(expected)),
-            _ => self.word(expected),
-        }
-    }
-
-    /// Any word: after a dot, or before one, a keyword is a name like any other.
-    fn word(&mut self, expected: &str) -> Result<Name> {
-        let at = self.at();
-        let TokenKind::Word(word) = self.peek() else {
-            return Err(self.unexpected(expected));
-        };
-        let name = Located::new(word.clone(), at);
-        self.next += 1;
-        Ok(name)
-    }
-
-    fn expect_word(&mut self, word: &str) -> Result<()> {
-        if self.take_word(word) { Ok(()) } else { Err(self.unexpected(&format!("'{word}'"))) }
-    }
-
-    fn take_word(&mut self, word: &str) -> bool {
-        let taken = self.is_word(self.next, word);
-        self.next += usize::from(taken);
-        taken
-    }
-
-    fn take_symbol(&mut self, symbol: &'static str) -> bool {
-        let taken = *self.peek() == TokenKind::Symbol(symbol);
-        self.next += usize::from(taken);
-        taken
-    }
-
-    fn is_word(&self, at: usize, word: &str) -> bool {
-        matches!(self.kind(at), TokenKind::Word(found) if found.eq_ignore_ascii_case(word))
-    }
-
-    fn peek(&self) -> &TokenKind {
-        self.kind(self.next)
-    }
-
-    fn kind(&self, at: usize) -> &TokenKind {
-        self.tokens.get(at).map_or(&TokenKind::End, |token| &token.kind)
-    }
-
-    /// Where the next token begins.
-    fn at(&self) -> Position {
-        self.tokens.get(self.next).or(self.tokens.last()).map_or(Position::START, |token| token.at)
-    }
-
-    fn bounded(&self, count: usize, most: usize, what: &str) -> Result<()> {
-        if count < most {
-            return Ok(());
-        }
-        let message = format!("There are more than {most} {what}: at most {most} are allowed");
-        Err(ZoqlError::new(ZoqlErrorKind::Limit, self.at(), message))
-    }
-
-    fn unexpected(&self, expected: &str) -> ZoqlError {
-        let message = format!("Found {}, expected {expected}", self.peek().describe());
-        ZoqlError::syntax(self.at(), message)
     }
 }
 
@@ -577,10 +438,6 @@ fn one_or(mut terms: Vec<Condition>, many: fn(Vec<Condition>) -> Condition) -> C
         }
         None => many(terms),
     }
-}
-
-fn is_reserved(word: &str) -> bool {
-    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
 }
 
 fn distinct_without_count(at: Position) -> ZoqlError {

@@ -5,7 +5,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::ast::{Condition, Expr, ExprKind, Item, Literal, Operand, Path, Query};
+use super::ast::{Condition, Expr, ExprKind, Item, Operand, Path, Query};
+use crate::zuora::zoql::Language;
 
 impl Display for Query {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -98,7 +99,8 @@ impl Display for Condition {
             }
             Self::Like { expr, negated, pattern } => {
                 let not = if *negated { "not " } else { "" };
-                write!(f, "{} {not}like '{}'", expr.value, pattern.value.replace('\'', "''"))
+                let pattern = Language::Export.quoted(&pattern.value);
+                write!(f, "{} {not}like {pattern}", expr.value)
             }
             Self::IsNull { expr, negated } => {
                 let not = if *negated { "not " } else { "" };
@@ -128,18 +130,8 @@ fn chain(
 impl Display for Operand {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Literal(literal) => literal.value.fmt(f),
+            Self::Literal(literal) => f.write_str(&literal.value.written(Language::Export)),
             Self::Expr(Expr { value, .. }) => value.fmt(f),
-        }
-    }
-}
-
-impl Display for Literal {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
-            Self::Number(digits) => f.write_str(digits),
-            Self::Boolean(truth) => write!(f, "{truth}"),
         }
     }
 }

@@ -1,166 +1,38 @@
 //! Export ZOQL by example: the tables in `cases/`, the caps, and properties over random queries.
 
-mod meaning;
 mod random;
 
-use std::fmt::Write as _;
-use std::sync::LazyLock;
-
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use outhaul_exports::catalog::raw::RawObject;
-use outhaul_exports::catalog::{Cardinality, Catalog};
+use outhaul_exports::catalog::Cardinality;
 use outhaul_exports::query::Select;
 use proptest::prelude::*;
 
-use self::meaning::meaning;
 use super::parser::parse;
 use super::{Zones, compile};
+use crate::zuora::zoql::tests::{
+    CATALOG, answers, cases_of_properties, check_printing, check_refusals, check_samples,
+    is_printed_briefly, is_read_back, meaning, now,
+    random::{near_literal, near_query},
+};
 use crate::zuora::zoql::{CHARACTERS_MAX, DEPTH_MAX, TERMS_MAX, ZoqlError, ZoqlErrorKind};
-
-static CATALOG: LazyLock<Catalog> = LazyLock::new(catalog);
-
-fn catalog() -> Catalog {
-    let field =
-        |name: &str, field_type: &str| serde_json::json!({"name": name, "type": field_type});
-    let to_one = |name: &str, target: &str| {
-        let columns = serde_json::json!({"k": "id"});
-        serde_json::json!({"name": name, "target": target, "columns": columns})
-    };
-    let object = |name: &str, fields: Vec<serde_json::Value>, relations: Vec<serde_json::Value>| {
-        let raw = serde_json::json!({
-            "name": name, "source": "main", "table": "account_physical", "key": ["Id"],
-            "tenant_column": "tenant", "fields": fields, "relations": relations,
-        });
-        serde_json::from_value::<RawObject>(raw).expect("a good object")
-    };
-    let with = |mut field: serde_json::Value, mark: &str| {
-        field[mark] = true.into();
-        field
-    };
-    let account = vec![
-        field("Id", "text"),
-        field("AccountNumber", "text"),
-        field("Name", "text"),
-        field("AutoPay", "boolean"),
-        field("BillCycleDay", "integer"),
-        field("Balance", "decimal"),
-        field("MRR", "decimal"),
-        field("Score", "float"),
-        with(field("TaxId", "text"), "sensitive"),
-        field("CreatedDate", "timestamp"),
-        field("UpdatedDate", "timestamp"),
-        with(field("Notes", "text"), "optional"),
-        with(field("Attributes", "json"), "optional"),
-    ];
-    let mut invoices = to_one("Invoices", "Invoice");
-    invoices["cardinality"] = "to_many".into();
-    let contact = vec![field("Id", "text"), field("City", "text"), field("Country", "text")];
-    let invoice = vec![
-        field("Id", "text"),
-        field("InvoiceDate", "date"),
-        field("Amount", "decimal"),
-        field("CreatedDate", "timestamp"),
-        field("UpdatedDate", "timestamp"),
-    ];
-    let order = vec![field("Id", "text"), field("Group", "text"), field("Limit", "integer")];
-    Catalog::check(vec![
-        object("Account", account, vec![to_one("BillToContact", "Contact"), invoices]),
-        object("Contact", contact, vec![]),
-        object(
-            "Invoice",
-            invoice,
-            vec![to_one("Account", "Account"), to_one("BillToContact", "Contact")],
-        ),
-        object("Order", order, vec![]),
-    ])
-    .expect("a good catalog")
-}
-
-fn now() -> DateTime<Utc> {
-    "2024-05-15T18:30:00Z".parse().expect("a good instant")
-}
 
 fn compiled(text: &str) -> Result<Select, ZoqlError> {
     compile(text, &CATALOG, now(), Tz::America__Los_Angeles)
 }
 
-/// The query and the verdict of every case in a table, with the line of the query.
-fn cases(table: &'static str) -> Vec<(usize, String, &'static str)> {
-    let mut lines =
-        table.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let mut cases = Vec::new();
-    while let Some((at, query)) = lines.next() {
-        let (_, verdict) = lines.next().expect("a verdict after the query");
-        assert!(verdict.starts_with("ok ") || verdict.starts_with("no "), "line {}", at + 2);
-        cases.push((at + 1, unescape(query), verdict));
-    }
-    assert!(cases.len() > 30, "the table is read");
-    cases
-}
-
-fn unescape(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match (c, if c == '\\' { rest.next() } else { None }) {
-            ('\\', Some('n')) => out.push('\n'),
-            ('\\', Some('r')) => out.push('\r'),
-            ('\\', Some('t')) => out.push('\t'),
-            ('\\', Some('s')) => out.push(' '),
-            ('\\', Some('u')) => {
-                let code: String = rest.by_ref().skip(1).take_while(|c| *c != '}').collect();
-                let code = u32::from_str_radix(&code, 16).expect("a hexadecimal number");
-                out.push(char::from_u32(code).expect("a character"));
-            }
-            ('\\', Some(other)) => out.push(other),
-            (plain, _) => out.push(plain),
-        }
-    }
-    out
-}
-
 #[test]
 fn samples_mean_what_the_table_says() {
-    for (line, query, verdict) in cases(include_str!("cases/samples.txt")) {
-        let select =
-            compiled(&query).unwrap_or_else(|error| panic!("samples.txt:{line}: {query}: {error}"));
-        assert_eq!(
-            meaning(&select),
-            verdict[3..].replace("\\\\", "\\"),
-            "samples.txt:{line}: {query}"
-        );
-        select.check(&CATALOG).unwrap_or_else(|error| panic!("samples.txt:{line}: {error}"));
-    }
+    check_samples("samples.txt", include_str!("cases/samples.txt"), compiled);
 }
 
 #[test]
 fn samples_are_printed_and_read_back() {
-    for (line, query, _) in cases(include_str!("cases/samples.txt")) {
-        let tree = parse(&query).expect("a good query");
-        let printed = tree.to_string();
-        assert!(printed.len() <= 4 * query.len(), "samples.txt:{line}: {printed}");
-        assert_eq!(parse(&printed), Ok(tree), "samples.txt:{line}: {printed}");
-    }
+    check_printing("samples.txt", include_str!("cases/samples.txt"), parse);
 }
 
 #[test]
 fn refusals_say_what_and_where() {
-    let mut wrong = String::new();
-    for (line, query, verdict) in cases(include_str!("cases/refusals.txt")) {
-        let found = match compiled(&query) {
-            Ok(select) => format!("ok {}", meaning(&select)),
-            Err(e) => format!("no {:?} {}:{} {}", e.kind, e.line, e.column, e.message),
-        };
-        let text_at = verdict.match_indices(' ').nth(2).map_or(verdict.len(), |(at, _)| at);
-        let (place, text) = verdict.split_at(text_at);
-        let agrees = found.starts_with(&format!("{place} ")) && found.contains(text.trim());
-        let leaks = found.contains("physical") && !query.contains("physical");
-        if !agrees || leaks {
-            let _ = writeln!(wrong, "{line}: {query}\n  found    {found}\n  expected {verdict}");
-        }
-    }
-    assert!(wrong.is_empty(), "refusals.txt:\n{wrong}");
+    check_refusals("refusals.txt", include_str!("cases/refusals.txt"), compiled);
 }
 
 #[test]
@@ -276,71 +148,40 @@ fn length_nesting_chains_and_lists_are_capped() {
     }
 }
 
-fn cases_of_properties() -> ProptestConfig {
-    // PROPTEST_CASES asks for more. A failing case is in the message, not in a file by the source.
-    let asked = ProptestConfig::default();
-    ProptestConfig { cases: asked.cases.max(2_000), failure_persistence: None, ..asked }
-}
-
-/// Whatever the text, there is an answer, and an error lies inside the text.
-fn answers(text: &str) -> Result<(), TestCaseError> {
-    match compiled(text) {
-        Ok(select) => {
-            let checked = select.check(&CATALOG);
-            prop_assert!(checked.is_ok(), "{text}: {checked:?}");
-        }
-        Err(error) => {
-            let lines: Vec<&str> = text.split('\n').collect();
-            prop_assert!((1..=lines.len()).contains(&error.line), "{text:?}: {error}");
-            let columns = lines[error.line - 1].chars().count() + 1;
-            prop_assert!((1..=columns).contains(&error.column), "{text:?}: {error}");
-        }
-    }
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(cases_of_properties())]
 
     #[test]
     fn what_is_printed_is_read_back(query in random::query()) {
-        let text = query.to_string();
-        match parse(&text) {
-            Ok(read) => {
-                prop_assert_eq!(&read, &query, "{}", text);
-                prop_assert_eq!(read.to_string(), text);
-            }
-            Err(error) => prop_assert!(false, "{text}: {error}"),
-        }
+        is_read_back(&query, parse)?;
     }
 
     #[test]
-    fn printing_does_not_blow_a_query_up(text in random::near_query()) {
-        if let Ok(query) = parse(&text) {
-            let printed = query.to_string();
-            prop_assert!(printed.len() <= 4 * text.len(), "{text} became {printed}");
-            prop_assert_eq!(parse(&printed), Ok(query));
-        }
+    fn printing_does_not_blow_a_query_up(text in near_query()) {
+        is_printed_briefly(&text, parse)?;
     }
 
     #[test]
     fn any_text_is_answered(text in "\\PC{0,200}") {
-        answers(&text)?;
+        answers(&text, compiled(&text))?;
     }
 
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        answers(&String::from_utf8_lossy(&bytes))?;
+        let text = String::from_utf8_lossy(&bytes);
+        answers(&text, compiled(&text))?;
     }
 
     #[test]
-    fn any_words_are_answered(text in random::near_query()) {
-        answers(&text)?;
+    fn any_words_are_answered(text in near_query()) {
+        answers(&text, compiled(&text))?;
     }
 
     #[test]
-    fn any_literal_is_answered(literal in random::near_literal()) {
-        answers(&format!("select Id from Invoice where UpdatedDate > '{literal}'"))?;
-        answers(&format!("select Id from Invoice where InvoiceDate != '{literal}'"))?;
+    fn any_literal_is_answered(literal in near_literal()) {
+        let text = format!("select Id from Invoice where UpdatedDate > '{literal}'");
+        answers(&text, compiled(&text))?;
+        let text = format!("select Id from Invoice where InvoiceDate != '{literal}'");
+        answers(&text, compiled(&text))?;
     }
 }

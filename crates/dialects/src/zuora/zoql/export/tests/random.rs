@@ -1,21 +1,12 @@
-//! Random queries: well-formed trees, and words of the language in any order.
+//! Random trees, all of them well-formed.
 
 use super::super::ast::{
-    Aggregate, Comparison, Condition, DateFunction, Expr, ExprKind, Item, Limit, Literal, Located,
-    Name, Operand, Order, Path, Query,
+    Aggregate, Comparison, Condition, DateFunction, Expr, ExprKind, Item, Limit, Literal, Operand,
+    Order, Path, Query,
 };
 use proptest::prelude::*;
 
-use crate::zuora::zoql::Position;
-
-fn located<T>(value: T) -> Located<T> {
-    Located { value, at: Position::START }
-}
-
-fn name() -> impl Strategy<Value = Name> {
-    // A letter z first keeps clear of keywords.
-    "[zZ_][A-Za-z0-9_]{0,8}".prop_map(located)
-}
+use crate::zuora::zoql::tests::random::{located, name, text};
 
 fn path() -> impl Strategy<Value = Path> {
     prop::collection::vec(name(), 1..4).prop_map(Path)
@@ -36,10 +27,6 @@ fn expr(functions: bool, aggregates: bool) -> BoxedStrategy<Expr> {
         (true, true) => prop_oneof![field, date_part, aggregate, Just(ExprKind::CountAll)].boxed(),
     };
     kind.prop_map(located).boxed()
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[ -~]{0,12}", "['\"\\\\%_é\u{1F600}\n]{0,6}"]
 }
 
 fn operand(functions: bool) -> impl Strategy<Value = Operand> {
@@ -108,76 +95,4 @@ pub fn query() -> impl Strategy<Value = Query> {
             order_by,
             limit,
         })
-}
-
-/// Words of the language in any order, with and without sense.
-pub fn near_query() -> impl Strategy<Value = String> {
-    let word = prop::sample::select(vec![
-        "select",
-        "from",
-        "where",
-        "and",
-        "or",
-        "not",
-        "like",
-        "is",
-        "null",
-        "group",
-        "by",
-        "having",
-        "order",
-        "limit",
-        "as",
-        "asc",
-        "desc",
-        "distinct",
-        "count",
-        "sum",
-        "year",
-        "(",
-        ")",
-        ",",
-        ".",
-        "*",
-        ";",
-        "=",
-        "!=",
-        "<",
-        ">=",
-        "-",
-        "'",
-        "\"",
-        "'x'",
-        "\"y\"",
-        "'2024-01-01'",
-        "'now - 1 day'",
-        "'today'",
-        "1",
-        "5.5",
-        "true",
-        "Account",
-        "Invoice",
-        "Id",
-        "Name",
-        "Balance",
-        "UpdatedDate",
-        "TaxId",
-        "BillToContact",
-        "\n",
-        "é",
-        "in",
-    ]);
-    let loose = prop::collection::vec(word, 0..60).prop_map(|words| words.join(" "));
-    let headed = loose.clone().prop_map(|rest| format!("select Id from Account where {rest}"));
-    prop_oneof![loose, headed]
-}
-
-/// Texts that are almost dates, datetimes or relative literals.
-pub fn near_literal() -> impl Strategy<Value = String> {
-    let head = "(now|today|2024-0[0-9]-[0-3][0-9])?";
-    let amount = "[-+ ]{0,3}[0-9]{0,8} ?";
-    let unit = "(days|months|years|T[0-2][0-9]:[0-6][0-9])?";
-    let zone = "(Z| ?\\([-+A-Za-z/_ 0-9:]{0,12}\\))?";
-    (head, amount, unit, zone)
-        .prop_map(|(head, amount, unit, zone)| format!("{head}{amount}{unit}{zone}"))
 }

@@ -1,6 +1,6 @@
 //! Long chains of AND and OR, as generated queries have them, in a form that is cheap to plan.
 //!
-//! Export ZOQL has no IN, so clients write lists of keys as `Id = 'a' or Id = 'b' or ...`. Such
+//! Neither language has IN, so clients write lists of keys as `Id = 'a' or Id = 'b' or ...`. Such
 //! terms become one list here, and so do `Id != 'a' and Id != 'b'`. What is still longer than the
 //! neutral query allows in one chain becomes a chain of chains, which means the same: those who
 //! walk a condition later need stack for its depth, not for its length.
