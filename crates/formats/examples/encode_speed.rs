@@ -9,10 +9,16 @@ use std::time::Instant;
 use arrow_array::{
     ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
 };
+use outhaul_formats::openpgp::PublicKey;
 use outhaul_formats::pack::{EntryName, Level};
 use outhaul_formats::{
     Chunk, Entry, FormatOptions, Packing, Pipeline, PipelineOptions, Scratch, format,
 };
+use pgp::composed::{
+    ArmorOptions, EncryptionCaps, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
+    SubkeyParamsBuilder,
+};
+use pgp::crypto::ecc_curve::ECCCurve;
 
 const BATCH_ROWS: usize = 8_192;
 const WORDS: [&str; 16] = [
@@ -154,9 +160,11 @@ fn pipeline(
     threads: usize,
     batches: &[RecordBatch],
     rows: usize,
+    key: Option<&PublicKey>,
 ) {
     let mut options = PipelineOptions::new(format(id).expect("the format exists"));
     (options.packing, options.level, options.threads) = (packing, level, threads);
+    options.encryption = key.cloned();
     let start = Instant::now();
     let mut pipeline = Pipeline::new(options, Box::new(Nowhere)).expect("threads start");
     let name = EntryName::from_label("lineitem", id);
@@ -168,12 +176,34 @@ fn pipeline(
     let report = pipeline.finish().expect("it ends");
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{id:5} {:5} {level:?} {threads} threads: {seconds:6.2} s  {:6.0} MB/s raw, {:6.1} MB of {:6.1} MB",
+        "{id:5} {:5} {level:?} {threads} threads{}: {seconds:6.2} s  {:6.0} MB/s raw, {:6.1} MB of {:6.1} MB",
         packing.id(),
+        if key.is_some() { ", encrypted" } else { "" },
         report.bytes_uncompressed as f64 / seconds / 1e6,
         report.bytes_written as f64 / 1e6,
         report.bytes_uncompressed as f64 / 1e6,
     );
+}
+
+/// Somebody's OpenPGP key, whose private half is not kept.
+fn encryption_key() -> PublicKey {
+    let subkey = SubkeyParamsBuilder::default()
+        .key_type(KeyType::ECDH(ECCCurve::Curve25519Legacy))
+        .can_encrypt(EncryptionCaps::All)
+        .build()
+        .expect("a subkey");
+    let secret = SecretKeyParamsBuilder::default()
+        .key_type(KeyType::Ed25519Legacy)
+        .can_certify(true)
+        .primary_user_id("speed".into())
+        .subkey(subkey)
+        .build()
+        .expect("a key's parameters")
+        .generate(rand_08::thread_rng())
+        .expect("a key");
+    let public = SignedPublicKey::from(secret);
+    let text = public.to_armored_string(ArmorOptions::default()).expect("it is written");
+    PublicKey::parse(&text, chrono::DateTime::UNIX_EPOCH).expect("it is taken")
 }
 
 fn main() {
@@ -188,16 +218,21 @@ fn main() {
     for id in ["csv", "html", "xlsx", "ndjson", "avro"] {
         encoder_alone(id, &batches, rows);
     }
+    let key = encryption_key();
     for threads in [1, 2] {
-        pipeline("csv", Packing::None, Level::FAST, threads, &batches, rows);
+        for key in [None, Some(&key)] {
+            for packing in [Packing::None, Packing::Gzip] {
+                pipeline("csv", packing, Level::FAST, threads, &batches, rows, key);
+            }
+        }
         for level in [1, 2, 3, 4, 6] {
             let level = Level::new(level).expect("a level");
-            pipeline("csv", Packing::Gzip, level, threads, &batches, rows);
+            pipeline("csv", Packing::Gzip, level, threads, &batches, rows, None);
         }
         for level in [1, 2, 3] {
             let level = Level::new(level).expect("a level");
-            pipeline("xlsx", Packing::None, level, threads, &batches, rows);
+            pipeline("xlsx", Packing::None, level, threads, &batches, rows, None);
         }
-        pipeline("html", Packing::None, Level::FAST, threads, &batches, rows);
+        pipeline("html", Packing::None, Level::FAST, threads, &batches, rows, None);
     }
 }

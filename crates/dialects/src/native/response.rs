@@ -96,10 +96,10 @@ pub struct ExportView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Notice)]
 pub struct NoticeView {
-    /// How it is sent: `mail`.
+    /// How it is sent: `mail` or `callback`.
     #[schema(example = "mail")]
     pub kind: &'static str,
-    /// To whom.
+    /// To whom: an address, or a URL.
     pub to: String,
     /// `waiting`, `sent` or `given_up`.
     #[schema(example = "sent")]

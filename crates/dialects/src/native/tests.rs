@@ -27,7 +27,8 @@ use tower::ServiceExt;
 
 use super::*;
 
-/// A server with two tenants. Keys are named `TENANT-ROLE`; `acme-revoked` was revoked, and
+/// A server with three tenants: `acme` has no public key, `globex` one of age, `initech` one of
+/// OpenPGP. API keys are named `TENANT-ROLE`; `acme-revoked` was revoked, and
 /// `acme-foreign` is for another API.
 pub struct Server {
     pub world: World,
@@ -42,8 +43,10 @@ impl Server {
     pub async fn with(policy: Policy, config: NativeConfig, heartbeat: Duration) -> Self {
         let mut globex = testing::tenant("globex");
         globex.public_key = Some("age1examplekey".to_owned());
-        let world = World::new("native", policy, vec![testing::tenant("acme"), globex]);
-        for tenant in ["acme", "globex"] {
+        let mut initech = testing::tenant("initech");
+        initech.public_key = Some("-----BEGIN PGP PUBLIC KEY BLOCK-----".to_owned());
+        let world = World::new("native", policy, vec![testing::tenant("acme"), globex, initech]);
+        for tenant in ["acme", "globex", "initech"] {
             for (name, role) in
                 [("admin", Role::Admin), ("exporter", Role::Exporter), ("reader", Role::Reader)]
             {

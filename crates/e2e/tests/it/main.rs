@@ -1,6 +1,7 @@
 //! Whole-server tests, one binary: each starts the built program and drives it from outside.
 
 mod bad_input;
+mod callbacks;
 mod clients;
 mod clock;
 mod database_types;
@@ -13,6 +14,7 @@ mod mail;
 mod matrix;
 mod object_stores;
 mod openapi;
+mod openpgp;
 mod queries;
 mod restarts;
 mod sources;
