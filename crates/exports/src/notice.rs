@@ -369,6 +369,7 @@ mod tests {
     use super::*;
     use crate::export::{Failure, Outcome};
     use crate::lease::Incarnation;
+    use crate::spec::StateWords;
     use crate::testing;
 
     fn mail(to: &[&str]) -> Notice {
@@ -486,6 +487,92 @@ mod tests {
             let to = vec!["a@x.org".to_owned()];
             spec.notices = vec![Notice::Mail { to, file_url: url.to_owned() }];
             assert!(check(&spec, true, None).is_err(), "{url}");
+        }
+    }
+
+    fn callback(url: &str, method: CallbackMethod, body: CallbackBody) -> Notice {
+        Notice::Callback {
+            method,
+            url: url.to_owned(),
+            words: StateWords::new("All done", "Aborted"),
+            body,
+        }
+    }
+
+    #[test]
+    fn a_callback_says_what_came_of_the_export() {
+        let url = "https://example.com/x?id={export}&s={state}";
+        let get = callback(url, CallbackMethod::Get, CallbackBody::None);
+        let post = callback(url, CallbackMethod::Post, CallbackBody::Json);
+        let mut export = failed(vec![get, post]);
+        let filled = |word: &str| format!("https://example.com/x?id={}&s={word}", export.id);
+        let messages = of_end(&export, testing::noon());
+        let [first, second] = messages.as_slice() else { panic!("{messages:?}") };
+        let expected = MessageKind::Callback {
+            method: CallbackMethod::Get,
+            url: filled("Aborted"),
+            body: None,
+        };
+        assert_eq!(first.kind, expected);
+        assert_eq!(
+            (second.kind.to(), second.kind.place()),
+            (&*filled("Aborted"), "example.com".into())
+        );
+        let MessageKind::Callback { body: Some(body), .. } = &second.kind else {
+            panic!("no body")
+        };
+        let event: Value = serde_json::from_str(&body.text).expect("JSON");
+        assert_eq!(event["type"], "export.failed");
+        assert_eq!(
+            event["timestamp"],
+            testing::noon().to_rfc3339_opts(SecondsFormat::Millis, true)
+        );
+        assert_eq!(event["data"]["reason"], json!({"code": "x", "message": "y"}));
+        let done = filled("All%20done");
+        export.state = State::Completed;
+        assert_eq!(of_end(&export, testing::noon())[0].kind.to(), done);
+        export.state = State::Cancelled;
+        assert!(of_end(&export, testing::noon()).is_empty());
+    }
+
+    #[test]
+    fn callbacks_are_checked_with_their_export() {
+        let rules = Rules::default();
+        let good = || callback("https://x.org/{export}", CallbackMethod::Post, CallbackBody::Json);
+        let mut spec = testing::export("acme", testing::noon()).spec;
+        spec.notices = vec![good(); limits::NOTICE_CALLBACKS_MAX];
+        assert!(check(&spec, false, Some(&rules)).is_ok());
+        let error = check(&spec, true, None).expect_err("none are sent");
+        assert_eq!(error.kind(), &ErrorKind::Unsupported);
+        spec.notices.push(good());
+        assert!(
+            check(&spec, true, Some(&rules)).expect_err("many").public().contains("at most 10")
+        );
+        let mut wordless = good();
+        let Notice::Callback { words, .. } = &mut wordless else { panic!("it is one") };
+        words.failed.clear();
+        let (get, post) = (CallbackMethod::Get, CallbackMethod::Post);
+        for (bad, part) in [
+            (callback("https://x.org/", get, CallbackBody::Json), "no body"),
+            (callback("https://10.0.0.1/", post, CallbackBody::Json), "private"),
+            (callback("https://{export}.org/", post, CallbackBody::None), "outside"),
+            (wordless, "word"),
+        ] {
+            spec.notices = vec![bad];
+            let error = check(&spec, true, Some(&rules)).expect_err(part);
+            assert!(error.public().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wish_for_a_pause_is_heard_up_to_the_longest() {
+        let now = testing::noon();
+        let mut message = of_end(&failed(vec![mail(&["a@x.org"])]), now).remove(0);
+        message.attempts = 2;
+        let retries = Retries::default();
+        for (wish, pause) in [(0, 60), (59, 60), (61, 61), (3_600, 3_600), (u64::MAX, 3_600)] {
+            let next = retries.next_due_after(&message, now, Duration::from_secs(wish));
+            assert_eq!(next.map(|next| (next - now).num_seconds()), Some(pause), "{wish}");
         }
     }
 

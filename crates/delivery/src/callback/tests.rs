@@ -317,7 +317,6 @@ async fn a_name_whose_address_changes_is_checked_each_time() {
 
 #[tokio::test]
 async fn no_proxy_of_the_environment_is_used() {
-    // Set for this process alone: the tests of this room run in processes of their own.
     let proxy = Receiver::start(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()).await;
     let receiver = Receiver::start(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()).await;
     let program = std::env::current_exe().expect("a program");
