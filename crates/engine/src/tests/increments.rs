@@ -363,6 +363,69 @@ async fn an_increment_has_what_changed_of_its_base_object_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_window_of_time_is_all_that_comes() {
+    let shop = Shop::new(10);
+    shop.clock.set(at(1_000));
+    shop.things(&[
+        format!("ta,e,a,1,old,1.5,{},false", stamp(500)),
+        format!("ta,e,b,1,first,1.5,{},false", stamp(600)),
+        format!("ta,e,c,1,last,2.25,{},false", stamp(699)),
+        format!("ta,e,d,1,late,2.25,{},false", stamp(700)),
+        format!("ta,e,e,1,dead,3,{},true", stamp(650)),
+        "ta,e,f,1,unstamped,3,,false".to_owned(),
+    ]);
+    let gone = |id: &str, seconds: i64| format!("{id},1,ta,e,{}", stamp(seconds));
+    let tombs = [gone("x", 599), gone("y", 600), gone("z", 700)];
+    shop.write("ThingGone", "thing,Part,tenant,entity,at", &tombs);
+    let rows = async |from: Option<i64>, until: Option<i64>, deleted: DeletedRows| {
+        let mut query = select("Thing", &["Id"]);
+        query.columns.push(column("gone", Expr::AsNumber(Box::new(Expr::IsDeleted))));
+        (query.changed_from, query.changed_until) = (from.map(at), until.map(at));
+        query.deleted = deleted;
+        let (answer, mark) = shop.run(&query).await.expect("it runs");
+        assert_eq!(mark.held_from, until.map(at));
+        answer.sorted().rows.iter().map(|row| row.join("")).collect::<Vec<_>>().join(" ")
+    };
+    use DeletedRows::{Exclude, InIncrements, Include};
+    for (from, until, deleted, expected) in [
+        (None, None, InIncrements, "a0 b0 c0 d0 f0"),
+        (None, Some(700), InIncrements, "a0 b0 c0 f0"),
+        (Some(600), None, Exclude, "b0 c0 d0 f0"),
+        (Some(600), None, InIncrements, "b0 c0 d0 e1 f0 y1 z1"),
+        (Some(600), Some(700), InIncrements, "b0 c0 e1 f0 y1"),
+        (None, None, Include, "a0 b0 c0 d0 e1 f0"),
+    ] {
+        assert_eq!(rows(from, until, deleted).await, expected, "{from:?} {until:?} {deleted:?}");
+    }
+    let mut plain = select("Plain", &["Id"]);
+    plain.changed_from = Some(at(0));
+    let snapshot = shop.begin(&TenantScope::of(&sample::tenant("ta"))).await;
+    let opened = snapshot.open(&Query::Select(Box::new(plain))).await;
+    let error = opened.err().expect("it has no such time");
+    assert_eq!(*error.kind(), ErrorKind::Unsupported);
+    assert!(error.public().contains("the catalog names no field with that time"), "{error}");
+}
+
+/// What was held back by its time comes with the next increment, whatever the mark says of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_held_back_comes_next() {
+    let shop = Shop::new(0);
+    shop.clock.set(at(1_000));
+    shop.things(&[
+        format!("ta,e,a,1,old,1.5,{},false", stamp(500)),
+        format!("ta,e,b,1,young,1.5,{},false", stamp(950)),
+    ]);
+    let mut query = select("Thing", &["Name"]);
+    query.changed_until = Some(at(900));
+    let (answer, mark) = shop.run(&query).await.expect("it runs");
+    assert_eq!(answer.rows, [["old"]]);
+    shop.clock.set(at(2_000));
+    let next = Select { since: Some(mark), changed_until: Some(at(1_900)), ..query };
+    let (answer, _) = shop.run(&next).await.expect("it runs");
+    assert_eq!(answer.rows, [["young"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mark_names_its_source_and_the_moment_before_the_first_row() {
     let shop = Shop::new(10);
     shop.clock.set(at(77));

@@ -5,7 +5,7 @@
 //! delivered must make up exactly what the table holds in the snapshot of that increment. A series
 //! that goes by the time in the rows is judged by the same rule, and must fail it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -260,6 +260,44 @@ async fn what_moves_as_a_whole_is_read_as_a_whole() {
         }
         series.step(round + 1).await;
     }
+}
+
+/// What was held back by its time comes with the next increment, and nothing else that did not
+/// change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_held_back_comes_next() {
+    let server = server();
+    server.sql(TABLES).expect("tables");
+    server
+        .sql(
+            "UPDATE thing SET changed_at = '2026-01-01' WHERE id <= 1000; \
+              UPDATE thing SET changed_at = '2026-03-01' WHERE id > 1000",
+        )
+        .expect("times");
+    let engine = engine(&server, server.database(), catalog());
+    let spill = folder();
+    let mut mark = None;
+    let step = async |mark: &mut Option<Mark>, until: Option<&str>| {
+        let scope = TenantScope::of(&sample::tenant("ta"));
+        let moment = engine.begin(&scope, &limits(spill.path())).await.expect("begins");
+        let mut query = select("Thing", &["Id"]);
+        query.since = mark.take();
+        query.changed_until = until.map(|until| until.parse().expect("a moment"));
+        let rows = rows(moment.as_ref(), &query).await;
+        *mark = Some(moment.mark(&Query::Select(Box::new(query))).await.expect("a mark"));
+        rows.into_iter().map(|row| number(&row[0])).collect::<BTreeSet<_>>()
+    };
+    let all = (1..=2_000).filter(|id| id % 5 != 0);
+    let (old, young): (BTreeSet<_>, BTreeSet<_>) = all.partition(|id| *id <= 1_000);
+    assert_eq!(step(&mut mark, Some("2026-02-01T00:00:00Z")).await, old);
+    server
+        .sql("UPDATE thing SET version = 2, changed_at = '2026-01-02' WHERE id = 7")
+        .expect("sql");
+    let seven = BTreeSet::from([7]);
+    let changed: BTreeSet<_> = &young | &seven;
+    assert_eq!(step(&mut mark, Some("2026-04-01T00:00:00Z")).await, changed);
+    assert_eq!(step(&mut mark, None).await, BTreeSet::new());
+    assert_eq!(step(&mut mark, None).await, BTreeSet::new());
 }
 
 /// A mark that means nothing any more begins the series anew, with a warning, in place of an

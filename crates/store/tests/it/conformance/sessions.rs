@@ -2,9 +2,10 @@
 //! in one transaction with it.
 
 use outhaul_exports::export::{Export, Outcome, State};
-use outhaul_exports::manifest::Manifest;
-use outhaul_exports::session::{Advance, Mark, NOT_MOVED, Session, SessionQuery, SessionRef};
-use outhaul_exports::{ErrorKind, SessionId, limits};
+use outhaul_exports::manifest::{Artifact, Manifest};
+use outhaul_exports::ports::ListFilter;
+use outhaul_exports::session::{self, Advance, Mark, NOT_MOVED, Session, SessionQuery, SessionRef};
+use outhaul_exports::{ArtifactId, ErrorKind, SessionId, limits};
 
 use crate::samples::*;
 
@@ -19,6 +20,11 @@ cases! {
     an_export_of_a_removed_session_moves_nothing,
     a_completion_moves_the_session_where_nobody_acknowledges,
     a_completion_that_comes_too_late_warns,
+    a_download_moves_the_session_and_an_empty_export_needs_none,
+    what_reads_beside_a_series_makes_and_moves_nothing,
+    exports_of_one_session_run_one_after_the_other,
+    exports_in_sessions_may_have_places_of_their_own,
+    the_exports_of_a_session_are_listed,
     sessions_are_their_tenants_and_dialects_alone,
     a_tenant_has_so_many_sessions_and_no_more,
     a_session_remembers_so_many_queries_and_no_more,
@@ -277,6 +283,138 @@ async fn a_completion_that_comes_too_late_warns(stores: Stores) -> anyhow::Resul
     let codes: Vec<_> = late.warnings.iter().map(|warning| warning.code.as_str()).collect();
     assert_eq!(codes, [NOT_MOVED]);
     assert_eq!(place(&stores, "series").await, (1, Some(mark(5))));
+    Ok(())
+}
+
+async fn a_download_moves_the_session_and_an_empty_export_needs_none(
+    stores: Stores,
+) -> anyhow::Result<()> {
+    enter(&stores, "series", Advance::OnDownload).await?;
+    let (running, key) = lease_one(&stores, 1).await;
+    let Outcome::Completed { mut manifest, warnings, progress } = read_to(&running, &key, 2) else {
+        unreachable!("it is a completion")
+    };
+    let empty = Artifact { id: ArtifactId::random(), rows: 0, ..manifest.artifacts[0].clone() };
+    let second = Artifact { id: ArtifactId::random(), ..manifest.artifacts[0].clone() };
+    manifest.artifacts.extend([empty, second]);
+    let files: Vec<_> = manifest.artifacts.iter().map(|file| file.id).collect();
+    let outcome = Outcome::Completed { manifest, warnings, progress };
+    let done = stores.jobs.finish(&key, outcome, at(3)).await?.expect("it is held");
+    assert_eq!((done.acknowledged_at, place(&stores, "series").await), (None, (0, None)));
+    let sent = async |file: ArtifactId| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let note = move |export: &mut Export| {
+            tell.send(session::note_sent(export, file))
+                .map_err(|_| outhaul_exports::Error::internal("gone"))
+        };
+        stores.jobs.change(&done.tenant, done.id, Box::new(note)).await.expect("it is there");
+        told.recv().expect("it was asked")
+    };
+    // One file of the two that have rows, again and again.
+    assert_eq!((sent(files[0]).await, sent(files[0]).await), (false, false));
+    assert!(sent(files[2]).await, "the empty one is not waited for");
+    stores.sessions.acknowledge(&done.tenant, done.id, at(4)).await?;
+    assert_eq!(place(&stores, "series").await, (1, Some(mark(2))));
+    assert!(!sent(files[2]).await, "it moves once");
+    // Nothing to download, nothing to lose.
+    enter(&stores, "series", Advance::OnDownload).await?;
+    let (running, key) = lease_one(&stores, 10).await;
+    let Outcome::Completed { mut manifest, warnings, progress } = read_to(&running, &key, 11)
+    else {
+        unreachable!("it is a completion")
+    };
+    manifest.artifacts[0].rows = 0;
+    let outcome = Outcome::Completed { manifest, warnings, progress };
+    let done = stores.jobs.finish(&key, outcome, at(12)).await?.expect("it is held");
+    assert_eq!(done.acknowledged_at, Some(at(12)));
+    assert_eq!(place(&stores, "series").await, (2, Some(mark(11))));
+    Ok(())
+}
+
+async fn what_reads_beside_a_series_makes_and_moves_nothing(stores: Stores) -> anyhow::Result<()> {
+    enter(&stores, "series", Advance::Never).await?;
+    assert_eq!(complete(&stores, 5).await?.acknowledged_at, None);
+    assert_eq!(session(&stores, "series").await, None);
+    enter(&stores, "series", Advance::OnCompletion).await?;
+    complete(&stores, 6).await?;
+    // However the session stands.
+    let mut beside = entering(&stores, "acme", "series", Advance::Never).await;
+    beside.spec.session.as_mut().expect("it is in one").generation = 77;
+    put(&stores, beside).await?;
+    assert!(complete(&stores, 7).await?.warnings.is_empty());
+    assert_eq!(place(&stores, "series").await, (1, Some(mark(6))));
+    Ok(())
+}
+
+async fn exports_of_one_session_run_one_after_the_other(stores: Stores) -> anyhow::Result<()> {
+    let first = enter(&stores, "one", Advance::OnCompletion).await?;
+    let second = enter(&stores, "one", Advance::OnCompletion).await?;
+    let other = enter(&stores, "other", Advance::OnCompletion).await?;
+    let alone = put(&stores, free("acme", 0)).await?;
+    let foreign =
+        put(&stores, entering(&stores, "globex", "one", Advance::OnCompletion).await).await?;
+    let mut leased = lease(&stores, 10, 1).await;
+    let mut ids: Vec<_> = leased.iter().map(|(export, _)| export.id).collect();
+    ids.sort();
+    let mut expected = vec![first.id, other.id, alone.id, foreign.id];
+    expected.sort();
+    assert_eq!(ids, expected, "the second of a session waits, and holds up nobody");
+    assert!(lease(&stores, 10, 2).await.is_empty());
+    let place = leased.iter().position(|(export, _)| export.id == first.id).expect("it runs");
+    let (running, key) = leased.swap_remove(place);
+    stores.jobs.finish(&key, read_to(&running, &key, 3), at(3)).await?.expect("it is held");
+    let next: Vec<_> = lease(&stores, 10, 4).await.iter().map(|(export, _)| export.id).collect();
+    assert_eq!(next, [second.id]);
+    Ok(())
+}
+
+async fn exports_in_sessions_may_have_places_of_their_own(stores: Stores) -> anyhow::Result<()> {
+    let of = async |session: Option<&str>| {
+        let mut export = match session {
+            Some(name) => entering(&stores, "acme", name, Advance::OnCompletion).await,
+            None => free("acme", 0),
+        };
+        (export.policy.active_max, export.policy.session_active_max) = (Some(1), Some(2));
+        stores.jobs.insert(new(export)).await.map_err(|error| error.kind().clone())
+    };
+    for session in [None, Some("a"), Some("b")] {
+        assert!(of(session).await.is_ok(), "{session:?}");
+    }
+    let full = |limit, active| Err(ErrorKind::LimitExceeded { limit, active });
+    assert_eq!(of(None).await.map(|_| ()), full(1, 1));
+    assert_eq!(of(Some("c")).await.map(|_| ()), full(2, 2));
+    let (running, key) = lease_one(&stores, 1).await;
+    assert_eq!(running.spec.session, None, "the oldest");
+    stores.jobs.finish(&key, completed(&running, &key), at(2)).await?;
+    assert_eq!(of(Some("c")).await.map(|_| ()), full(2, 2));
+    assert!(of(None).await.is_ok());
+    Ok(())
+}
+
+async fn the_exports_of_a_session_are_listed(stores: Stores) -> anyhow::Result<()> {
+    let mut expected = Vec::new();
+    for seconds in [1, 2] {
+        enter(&stores, "one", Advance::OnCompletion).await?;
+        expected.insert(0, complete(&stores, seconds).await?.id);
+    }
+    enter(&stores, "other", Advance::OnCompletion).await?;
+    put(&stores, free("acme", 0)).await?;
+    let of = async |tenant: &str, name: &str, most: u32| {
+        let filter = ListFilter {
+            dialect: Some("native".to_owned()),
+            states: vec![State::Completed, State::Expired],
+            session: Some(name.to_owned()),
+            most,
+            ..all_of(tenant)
+        };
+        let found = stores.jobs.list(&filter).await.expect("the store answers");
+        found.iter().map(|export| export.id).collect::<Vec<_>>()
+    };
+    assert_eq!(of("acme", "one", 10).await, expected);
+    assert_eq!(of("acme", "one", 1).await, expected[..1], "the newest first");
+    for (tenant, name) in [("globex", "one"), ("acme", "other"), ("acme", "on"), ("acme", "ONE")] {
+        assert!(of(tenant, name, 10).await.is_empty(), "{tenant} {name}");
+    }
     Ok(())
 }
 
