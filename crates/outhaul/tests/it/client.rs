@@ -98,6 +98,7 @@ fn flags_that_do_not_go_together_are_refused() {
         (file, &["--format", "xlsx"]),
         (file, &["--pack", "gzip"]),
         (file, &["--encrypted"]),
+        (file, &["--file-encryption", "openpgp"]),
         (file, &["--label", "x"]),
         (file, &["--where", "a"]),
         (sql, &["--session", "nightly"]),

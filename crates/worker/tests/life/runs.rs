@@ -24,6 +24,7 @@ crate::cases![
     an_error_that_may_not_is_the_end,
     an_answer_that_was_lost_is_asked_for_again,
     sealed_columns_leave_only_sealed,
+    a_key_that_encrypts_no_files_leaves_none,
     a_completion_says_up_to_where_it_has_read_and_moves_its_session,
     what_a_spreadsheet_would_change_is_said,
 ];
@@ -232,6 +233,23 @@ async fn sealed_columns_leave_only_sealed() {
             _ => assert!(name.starts_with("YWdlLWVuY3J5cHRpb24ub3JnL3Yx"), "{name}"),
         }
     }
+    drop(worker);
+}
+
+/// The key was looked at when the export was created; it may have expired, or be of another kind in
+/// an older store.
+async fn a_key_that_encrypts_no_files_leaves_none() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let mut export = rig.export(&["rows=10"]);
+    export.spec.encryption_key = Some(key.into());
+    let id = rig.submit(export).await;
+    let export = rig.ended(id).await;
+    let failed = export.failure.expect("a failure");
+    assert_eq!((failed.code.as_str(), export.tally.attempts), ("encryption_failed", 1));
+    assert!(failed.message.contains("register an OpenPGP"), "{}", failed.message);
+    assert!(export.manifest.is_none());
     drop(worker);
 }
 
