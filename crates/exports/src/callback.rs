@@ -7,7 +7,7 @@
 //! module decides and sends nothing; it looks up no name.
 
 mod network;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::net::IpAddr;

@@ -4,10 +4,12 @@ mod clock;
 mod fakes;
 mod memory;
 pub mod sample;
+mod urls;
 mod world;
 
 pub use clock::TestClock;
 pub use fakes::{Cut, FakeArtifacts, FakeFormats, FakePlanner};
 pub use memory::MemoryStore;
 pub use sample::{catalog, export, noon, principal, tenant};
+pub use urls::FORBIDDEN_URLS;
 pub use world::World;

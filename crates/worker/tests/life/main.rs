@@ -3,6 +3,7 @@
 //! The binary starts itself again: as a slot (`slot`), and as a server to be killed (`server`).
 
 mod artifacts;
+mod callbacks;
 mod deaths;
 mod engine;
 mod gauges;
@@ -40,8 +41,16 @@ fn main() -> ExitCode {
         Some("server") => return deaths::server_main(&args[1..]),
         _ => {}
     }
-    let all = [runs::CASES, deaths::CASES, stops::CASES, plan::CASES, house::CASES, notices::CASES]
-        .concat();
+    let all = [
+        runs::CASES,
+        deaths::CASES,
+        stops::CASES,
+        plan::CASES,
+        house::CASES,
+        notices::CASES,
+        callbacks::CASES,
+    ]
+    .concat();
     let flag = |name: &str| args.iter().any(|arg| arg == name);
     if flag("--list") {
         // What cargo-nextest asks for; there are no ignored tests.

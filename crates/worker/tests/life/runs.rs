@@ -179,13 +179,13 @@ async fn a_completion_says_up_to_where_it_has_read_and_moves_its_session() {
         generation: 0,
         advance: Advance::OnCompletion,
         replay_of: None,
-        queries: vec![known("a"), known("b")],
+        queries: vec![Some(known("a")), Some(known("b"))],
     });
     let id = rig.submit(export).await;
     let export = rig.ended(id).await;
     let marks = export.manifest.expect("a manifest").marks;
     assert_eq!(marks.len(), 2);
-    assert!(marks.iter().all(|mark| mark.source == "script"), "{marks:?}");
+    assert!(marks.iter().flatten().filter(|mark| mark.source == "script").count() == 2, "{marks:?}");
     assert!(export.acknowledged_at.is_some(), "the session moved with it");
     let plain = rig.ended(rig.script("rows=10").await).await;
     assert!(plain.manifest.expect("a manifest").marks.is_empty());
