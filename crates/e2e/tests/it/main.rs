@@ -1,5 +1,6 @@
 //! Whole-server tests, one binary: each starts the built program and drives it from outside.
 
+mod aqua;
 mod bad_input;
 mod callbacks;
 mod clients;
@@ -17,6 +18,7 @@ mod openapi;
 mod openpgp;
 mod queries;
 mod restarts;
+mod series;
 mod sources;
 mod userpilot;
 mod values;

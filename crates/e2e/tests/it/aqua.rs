@@ -1,0 +1,4 @@
+//! Zuora's AQuA by clients that nobody here wrote, and by as many at once as there may be.
+
+mod changes;
+mod tap;
