@@ -16,7 +16,7 @@ use pgp::types::Password;
 use super::*;
 use crate::error::Error;
 use crate::pack::{self, EntryName};
-use crate::{Entry, Packing, Pipeline, PipelineOptions, Report};
+use crate::{Entry, Pipeline, PipelineOptions, Report};
 
 pub(crate) fn now() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 8, 1, 0, 0, 0).unwrap()
