@@ -87,6 +87,24 @@ impl Zuora {
         Ok(self.client.get(url).bearer_auth(&self.token).send().await?)
     }
 
+    /// POST of JSON with the token.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Response> {
+        let url = format!("{}{path}", self.base_url);
+        Ok(self.client.post(url).bearer_auth(&self.token).json(body).send().await?)
+    }
+
+    /// DELETE with the token.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Response> {
+        let url = format!("{}{path}", self.base_url);
+        Ok(self.client.delete(url).bearer_auth(&self.token).send().await?)
+    }
+
     /// Polls until the export is final.
     ///
     /// # Errors
