@@ -12,6 +12,15 @@ pub fn interpreter() -> Option<PathBuf> {
     found
 }
 
+/// The program zacc, in an environment of its own; `None`, with the reason printed, when there is none.
+pub fn zacc() -> Option<PathBuf> {
+    let found = std::env::var_os("OUTHAUL_TEST_ZACC").map(PathBuf::from);
+    if found.is_none() {
+        println!("skipped: OUTHAUL_TEST_ZACC is not set; run `cargo xtask test`");
+    }
+    found
+}
+
 /// A script of this crate's `tests/python`.
 pub fn script(python: &Path, name: &str) -> Command {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name);

@@ -12,7 +12,7 @@ pub struct Change {
 
 impl Change {
     /// Of the row with this Id: new values by column. Whoever changes a row says when, in
-    /// `UpdatedDate`.
+    /// `UpdatedDate`; `now` is a time, too.
     pub fn of(row: &str, set: Value) -> Self {
         Self { row: row.to_owned(), set }
     }
