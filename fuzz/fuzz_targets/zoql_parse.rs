@@ -5,9 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use outhaul_dialects::zuora::zoql::CHARACTERS_MAX;
 use outhaul_dialects::zuora::zoql::export::{compile, parser::parse};
-use outhaul_exports::limits::COLUMNS_MAX;
 use outhaul_exports::testing::noon;
-use outhaul_fuzz::{CATALOG, check_place, check_sentence, check_stored, zone_of};
+use outhaul_fuzz::{CATALOG, check_answer, zone_of};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -15,19 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let meaning = |text: &str| compile(text, &CATALOG, noon(), zone);
 
     let compiled = meaning(&text);
-    match &compiled {
-        Ok(select) => {
-            assert!((1..=COLUMNS_MAX).contains(&select.columns.len()), "columns are bounded");
-            if let Err(error) = select.check(&CATALOG) {
-                panic!("the core refuses what the dialect made: {error:?}");
-            }
-            check_stored(select);
-        }
-        Err(error) => {
-            check_sentence(&error.message);
-            check_place(&text, error.line, error.column);
-        }
-    }
+    check_answer(&text, &compiled);
     let Ok(query) = parse(&text) else {
         assert!(compiled.is_err(), "what cannot be read has no meaning");
         return;

@@ -9,7 +9,10 @@ use std::future::Future;
 use std::sync::LazyLock;
 
 use chrono_tz::Tz;
+use outhaul_dialects::zuora::zoql::ZoqlError;
 use outhaul_exports::catalog::Catalog;
+use outhaul_exports::limits::COLUMNS_MAX;
+use outhaul_exports::query::Select;
 use outhaul_exports::spec::ExportSpec;
 use outhaul_exports::testing;
 use serde::Serialize;
@@ -75,6 +78,27 @@ where
     let text = serde_json::to_string(value).expect("it can be stored");
     let back: T = serde_json::from_str(&text).expect("what was stored can be read");
     assert_eq!(*value, back);
+}
+
+/// A ZOQL text is a query that the core accepts and the store gives back, or it is refused with a
+/// sentence and a place in the text.
+///
+/// # Panics
+/// When it is neither.
+pub fn check_answer(text: &str, answer: &Result<Select, ZoqlError>) {
+    match answer {
+        Ok(select) => {
+            assert!((1..=COLUMNS_MAX).contains(&select.columns.len()), "columns are bounded");
+            if let Err(error) = select.check(&CATALOG) {
+                panic!("the core refuses what the dialect made: {error:?}");
+            }
+            check_stored(select);
+        }
+        Err(error) => {
+            check_sentence(&error.message);
+            check_place(text, error.line, error.column);
+        }
+    }
 }
 
 /// A spec that a dialect made passes the check that stands behind all dialects, and survives its
