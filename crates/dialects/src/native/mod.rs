@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod routes;
 mod sessions;
+mod words;
 #[cfg(test)]
 mod tests;
 

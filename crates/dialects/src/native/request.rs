@@ -21,6 +21,10 @@ use utoipa::ToSchema;
 
 use super::error::Problem;
 use super::fields::resolve;
+use super::words::{
+    DECIMALS, DELETED, DeletedWord, FILE_ENCRYPTIONS, FRACTIONS, FileEncryption, OFFSETS, PACKINGS,
+    PackingWord,
+};
 use super::{App, PREFIX};
 use crate::kit::json::{kind_of, shown};
 use crate::kit::members::{MemberError, Members};
@@ -50,7 +54,6 @@ pub struct CreateExport {
     pub encrypted: Option<bool>,
     /// Whether each file is encrypted whole, after packing, to the tenant's OpenPGP key (default:
     /// `none`).
-    #[schema(value_type = Option<FileEncryptionWord>)]
     pub file_encryption: Option<FileEncryption>,
     /// Cut each query's rows into several files, after so many rows; at least 100, and at most
     /// 5,000 files come of an export.
@@ -95,39 +98,6 @@ pub struct NotifyRequest {
     pub callback_url: Option<String>,
 }
 
-/// How files are packed.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "names the words for the OpenAPI document only")]
-pub enum PackingWord {
-    /// As they are.
-    None,
-    /// One gzip stream each.
-    Gzip,
-    /// A zip archive each.
-    Zip,
-}
-
-/// How whole files are encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileEncryption {
-    /// Not at all.
-    None,
-    /// To an OpenPGP key.
-    OpenPgp,
-}
-
-/// How whole files are encrypted.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "names the words for the OpenAPI document only")]
-pub enum FileEncryptionWord {
-    /// Not at all.
-    None,
-    /// One binary OpenPGP message each; their names end in `.pgp`.
-    OpenPgp,
-}
-
 /// One query: over an object, or in SQL. Give `object` or `sql`, not both.
 #[derive(Debug, ToSchema)]
 pub struct QueryRequest {
@@ -152,20 +122,6 @@ pub struct QueryRequest {
     /// One SELECT statement over the catalog's objects as tables.
     #[schema(example = "SELECT Status, count(*) AS n FROM Invoice GROUP BY Status")]
     pub sql: Option<String>,
-}
-
-/// What becomes of rows that are marked as deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum DeletedWord {
-    /// They are left out.
-    Exclude,
-    /// They are treated as any other row.
-    Include,
-    /// Only they are wanted.
-    Only,
-    /// They come too, and a last column, `deleted`, says which they are.
-    Mark,
 }
 
 /// One key of the order; a plain text is the field, ascending.
@@ -212,30 +168,6 @@ pub struct LinkRequest {
     /// Seconds from now (default 900, at most 604,800). A link never outlives its file.
     pub ttl_secs: Option<u64>,
 }
-
-const OFFSETS: &[(&str, OffsetStyle)] = &[
-    ("colon", OffsetStyle::Colon),
-    ("colon_always", OffsetStyle::ColonAlways),
-    ("plain", OffsetStyle::Plain),
-];
-const FRACTIONS: &[(&str, FractionStyle)] = &[
-    ("as_needed", FractionStyle::AsNeeded),
-    ("seconds", FractionStyle::Seconds),
-    ("millis", FractionStyle::Millis),
-    ("micros", FractionStyle::Micros),
-];
-const DECIMALS: &[(&str, DecimalStyle)] =
-    &[("scaled", DecimalStyle::Scaled), ("trimmed", DecimalStyle::Trimmed)];
-const PACKINGS: &[(&str, Packing)] =
-    &[("none", Packing::None), ("gzip", Packing::Gzip), ("zip", Packing::Zip)];
-const FILE_ENCRYPTIONS: &[(&str, FileEncryption)] =
-    &[("none", FileEncryption::None), ("openpgp", FileEncryption::OpenPgp)];
-const DELETED: &[(&str, DeletedWord)] = &[
-    ("exclude", DeletedWord::Exclude),
-    ("include", DeletedWord::Include),
-    ("only", DeletedWord::Only),
-    ("mark", DeletedWord::Mark),
-];
 
 type Result<T, E = MemberError> = std::result::Result<T, E>;
 
