@@ -168,15 +168,14 @@ fn smtp_settings(loaded: &Loaded) -> outhaul_exports::Result<SmtpSettings> {
 ///
 /// # Errors
 /// What is wrong with the section `callbacks`, or with a tenant's secret.
-pub fn caller(
-    loaded: &Loaded,
-) -> outhaul_exports::Result<Option<(Arc<dyn Caller>, Arc<Rules>)>> {
+pub fn caller(loaded: &Loaded) -> outhaul_exports::Result<Option<(Arc<dyn Caller>, Arc<Rules>)>> {
     let callbacks = &loaded.config.callbacks;
     if !callbacks.enabled {
         return Ok(None);
     }
     let rules = callbacks.rules().map_err(|wrong| {
-        let (key, text) = wrong.into_iter().next().map(|(key, _, text)| (key, text)).unwrap_or_default();
+        let (key, text) =
+            wrong.into_iter().next().map(|(key, _, text)| (key, text)).unwrap_or_default();
         Error::invalid(format!("callbacks.{key}"), text)
     })?;
     let rules = Arc::new(rules);

@@ -220,6 +220,31 @@ fn mistakes_are_answered_with_place_and_remedy() {
         ),
         (
             "[[tenants]]",
+            "[callbacks]\nports = [80, '9-1']\n[[tenants]]",
+            "t.toml:15: callbacks.ports[1]: must be a port from 1 to 65535, or a range",
+        ),
+        (
+            "[[tenants]]",
+            "[callbacks]\nallow = ['10.1.2.3/8']\n[[tenants]]",
+            "t.toml:15: callbacks.allow[0]: \"10.1.2.3/8\" is no network: did you mean 10.0.0.0/8?",
+        ),
+        (
+            "[[tenants]]",
+            "[callbacks]\ntimeout_secs = 0\n[[tenants]]",
+            "t.toml:15: callbacks.timeout_secs: must be at least 1",
+        ),
+        (
+            "[[tenants]]",
+            "[callbacks]\nca_file = 'none.pem'\n[[tenants]]",
+            "t.toml:15: callbacks.ca_file: cannot read ./none.pem",
+        ),
+        (
+            "[[tenants]]",
+            "[[tenants]]\ncallback_secret = 'whsec_abc'",
+            "callback_secret: a secret is not written here",
+        ),
+        (
+            "[[tenants]]",
             "[mail]\npassword = 'abc'\n[[tenants]]",
             "t.toml:15: mail.password: a secret is not written here",
         ),
@@ -272,6 +297,25 @@ fn all_mistakes_are_named_at_once() {
     let text = GOOD.replace("zone", "zon").replace("tenant_column", "tenant_colum");
     let problems = answer(&text).expect_err("two mistakes");
     assert_eq!(problems.0.len(), 2, "{problems}");
+}
+
+#[test]
+fn a_tenants_callback_secret_is_read_checked_and_never_printed() {
+    let text = GOOD.replace("[[tenants]]", "[[tenants]]\ncallback_secret = { env = 'K' }");
+    let with = |secret: &'static str, mode: Secrets| {
+        let env = move |name: &str| (name == "K").then(|| secret.to_owned());
+        parse(&text, "t.toml", Path::new("."), mode, std::iter::empty(), &env)
+    };
+    let good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let loaded = with(good, Secrets::Read).expect("it is read");
+    check(&loaded, DateTime::UNIX_EPOCH).expect("it is a secret");
+    let short = with("c2hvcnQ=", Secrets::Read).expect("it is read");
+    let problems = check(&short, DateTime::UNIX_EPOCH).expect_err("it is too short").to_string();
+    let expected = "tenants[0].callback_secret: a callback secret is 24 to 64 random bytes";
+    assert!(problems.contains(expected) && !problems.contains("c2hvcnQ="), "{problems}");
+    let hidden = with(good, Secrets::Hide).expect("it is read");
+    let shown = toml::to_string(&hidden.config).expect("it can be written");
+    assert!(!shown.contains("MfKQ9r8G"), "{shown}");
 }
 
 #[test]

@@ -27,3 +27,24 @@ async fn a_hundred_addresses_are_told_and_no_more() {
     let found = server.world.store.messages(&"globex".into(), running.id).await;
     assert!(found.expect("memory is never away").is_empty());
 }
+
+#[tokio::test]
+async fn a_callback_is_shown_beside_mails() {
+    let server = Server::new().await;
+    let notify = serde_json::json!({
+        "emails": ["ann@example.com"], "callback_url": "https://example.com/{state}?id={export}",
+    });
+    let query = serde_json::json!({"object": "Invoice", "fields": ["Id"]});
+    let body = serde_json::json!({"queries": [query], "format": "csv", "notify": notify});
+    let made =
+        server.json("POST", "/api/v1/exports", "acme-exporter", &body.to_string(), 202).await;
+    let running = server.world.start_next().await.expect("it is due");
+    server.world.complete(&running, &[("Invoice.csv", "text/csv", b"Id\n1\n")]).await;
+    let id = made["id"].as_str().expect("it has an id");
+    let export = server.json("GET", &format!("/api/v1/exports/{id}"), "acme-reader", "", 200).await;
+    let shown: Vec<_> = export["notices"].as_array().expect("two").iter().collect();
+    assert_eq!((&shown[0]["kind"], &shown[0]["to"]), (&"mail".into(), &"ann@example.com".into()));
+    let url = format!("https://example.com/completed?id={id}");
+    assert_eq!((&shown[1]["kind"], &shown[1]["to"]), (&"callback".into(), &url.into()));
+    assert_eq!((&shown[1]["state"], &shown[1]["attempts"]), (&"waiting".into(), &0.into()));
+}
