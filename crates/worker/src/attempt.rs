@@ -56,7 +56,7 @@ impl Work<'_> {
     /// Has the slot run the export. `None` when the lease is lost, or may be: then nothing may be
     /// written about the export any more.
     async fn supervise(&self, mut slot: Held, asked_at: Instant) -> Option<Outcome> {
-        let mut deadlines = Deadlines::begin(&self.export.policy);
+        let mut deadlines = Deadlines::begin(&self.export.policy, Instant::now());
         let progress = watch::Sender::new(Progress::default());
         let keeping = Keeping {
             jobs: &self.shared.jobs,
@@ -81,7 +81,7 @@ impl Work<'_> {
             tokio::select! {
                 answer = slot.report() => match answer {
                     Ok(Answer::Progress(now)) => {
-                        deadlines.see(&now);
+                        deadlines.see(&now, Instant::now());
                         progress.send_replace(now);
                     }
                     Ok(answer) => break answer,

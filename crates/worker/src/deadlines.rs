@@ -14,19 +14,18 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// From now on.
-    pub(crate) fn begin(policy: &Policy) -> Self {
-        let now = Instant::now();
+    /// From `now` on.
+    pub(crate) fn begin(policy: &Policy, now: Instant) -> Self {
         let from_now = |most: Option<Duration>| most.map(|most| (now + most, most));
         let (run, query) = (from_now(policy.run_max()), from_now(policy.query_max()));
         Self { run, query, queries_done: 0 }
     }
 
-    /// What the attempt says of itself: each query has its own time.
-    pub(crate) fn see(&mut self, progress: &Progress) {
+    /// What the attempt says of itself at that moment: each query has its own time.
+    pub(crate) fn see(&mut self, progress: &Progress, now: Instant) {
         if progress.queries_done > self.queries_done {
             self.queries_done = progress.queries_done;
-            self.query = self.query.map(|(_, most)| (Instant::now() + most, most));
+            self.query = self.query.map(|(_, most)| (now + most, most));
         }
     }
 
@@ -65,24 +64,20 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn each_query_has_its_own_time_within_that_of_the_run() {
-        assert_eq!(Deadlines::begin(&policy(None, None)).next(), None);
+    #[test]
+    fn each_query_has_its_own_time_within_that_of_the_run() {
         let began = Instant::now();
-        let mut both = Deadlines::begin(&policy(Some(25), Some(10)));
-        let at = |deadlines: &Deadlines| {
-            deadlines.next().map(|next| next.duration_since(began).as_secs())
-        };
-        assert_eq!(at(&both), Some(10));
+        let at = |seconds: u64| began + Duration::from_secs(seconds);
+        assert_eq!(Deadlines::begin(&policy(None, None), began).next(), None);
+        let mut both = Deadlines::begin(&policy(Some(25), Some(10)), began);
+        assert_eq!(both.next(), Some(at(10)));
         assert_eq!(both.overran().code, "query_time_limit");
-        tokio::time::advance(Duration::from_secs(9)).await;
-        both.see(&Progress { rows_read: 5, ..Progress::default() });
-        assert_eq!(at(&both), Some(10), "rows alone give no more time");
-        both.see(&Progress { queries_done: 1, ..Progress::default() });
-        assert_eq!(at(&both), Some(19));
-        tokio::time::advance(Duration::from_secs(9)).await;
-        both.see(&Progress { queries_done: 2, ..Progress::default() });
-        assert_eq!(at(&both), Some(25), "the run's own");
+        both.see(&Progress { rows_read: 5, ..Progress::default() }, at(9));
+        assert_eq!(both.next(), Some(at(10)), "rows alone give no more time");
+        both.see(&Progress { queries_done: 1, ..Progress::default() }, at(9));
+        assert_eq!(both.next(), Some(at(19)));
+        both.see(&Progress { queries_done: 2, ..Progress::default() }, at(18));
+        assert_eq!(both.next(), Some(at(25)), "the run's own");
         let failure = both.overran();
         assert_eq!(failure.code, "run_time_limit");
         assert_eq!(failure.message, "the export took longer than 25 seconds: divide it");

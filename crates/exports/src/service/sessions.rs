@@ -1,5 +1,8 @@
 //! Sessions: enter one with a new export, look at them, acknowledge, remove.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::TimeDelta;
 
 use super::{Exports, require};
@@ -179,13 +182,14 @@ impl Exports {
         export: ExportId,
         artifact: ArtifactId,
     ) -> Result<()> {
-        let (tell, told) = std::sync::mpsc::channel();
+        let moves = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&moves);
         let note = move |export: &mut Export| {
-            let _ = tell.send(session::note_sent(export, artifact));
+            told.store(session::note_sent(export, artifact), Ordering::Relaxed);
             Ok(())
         };
         self.parts.jobs.change(tenant, export, Box::new(note)).await?;
-        if !told.try_iter().last().unwrap_or(false) {
+        if !moves.load(Ordering::Relaxed) {
             return Ok(());
         }
         match self.parts.sessions.acknowledge(tenant, export, self.now()).await {

@@ -185,7 +185,10 @@ async fn a_completion_says_up_to_where_it_has_read_and_moves_its_session() {
     let export = rig.ended(id).await;
     let marks = export.manifest.expect("a manifest").marks;
     assert_eq!(marks.len(), 2);
-    assert!(marks.iter().flatten().filter(|mark| mark.source == "script").count() == 2, "{marks:?}");
+    assert!(
+        marks.iter().flatten().filter(|mark| mark.source == "script").count() == 2,
+        "{marks:?}"
+    );
     assert!(export.acknowledged_at.is_some(), "the session moved with it");
     let plain = rig.ended(rig.script("rows=10").await).await;
     assert!(plain.manifest.expect("a manifest").marks.is_empty());

@@ -302,7 +302,7 @@ async fn a_download_moves_the_session_and_an_empty_export_needs_none(
     let done = stores.jobs.finish(&key, outcome, at(3)).await?.expect("it is held");
     assert_eq!((done.acknowledged_at, place(&stores, "series").await), (None, (0, None)));
     let sent = async |file: ArtifactId| {
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let note = move |export: &mut Export| {
             tell.send(session::note_sent(export, file))
                 .map_err(|_| outhaul_exports::Error::internal("gone"))
