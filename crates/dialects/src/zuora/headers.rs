@@ -72,7 +72,7 @@ pub fn narrow(who: &mut Principal, tenant: &Tenant, headers: &HeaderMap) -> Resu
         return Ok(());
     }
     let Some(text) = given(headers, &ENTITY_IDS)? else { return Ok(()) };
-    let entities = known_ids(text, &tenant.entities);
+    let entities = known_ids("entity", text, &tenant.entities);
     let entities = entities.map_err(|why| Refusal::invalid(format!("Zuora-Entity-Ids: {why}")))?;
     who.scope = who.scope.clone().with_entities(entities);
     Ok(())
@@ -89,14 +89,14 @@ pub fn narrow_to_orgs(
     headers: &HeaderMap,
 ) -> Result<(), Refusal> {
     let Some(text) = given(headers, &ORG_IDS)? else { return Ok(()) };
-    let orgs = known_ids(text, &tenant.orgs)
+    let orgs = known_ids("org", text, &tenant.orgs)
         .map_err(|why| Refusal::new(Trouble::Forbidden, format!("Zuora-Org-Ids: {why}")))?;
     who.scope = who.scope.clone().with_orgs(orgs);
     Ok(())
 }
 
 /// Those of a list of ids that are known, each once.
-fn known_ids(list: &str, known: &[String]) -> Result<Vec<String>, String> {
+fn known_ids(what: &str, list: &str, known: &[String]) -> Result<Vec<String>, String> {
     let named: Vec<&str> = list.split(',').map(str::trim).collect();
     if named.len() > IDS_MAX {
         return Err(format!("{} ids, at most {IDS_MAX}", named.len()));
@@ -105,7 +105,7 @@ fn known_ids(list: &str, known: &[String]) -> Result<Vec<String>, String> {
     for name in named {
         let Some(id) = known.iter().find(|known| same_id(known, name)) else {
             let shown: String = name.chars().take(60).collect();
-            return Err(format!("there is no {shown:?} for this credential"));
+            return Err(format!("there is no {what} {shown:?} for this credential"));
         };
         if !ids.contains(id) {
             ids.push(id.clone());

@@ -58,7 +58,7 @@ impl Snapshot for ScriptSnapshot {
 
     async fn mark(&self, _: &Query) -> Result<Mark> {
         let value = serde_json::Value::Null;
-        Ok(Mark { source: "script".into(), taken_at: testing::noon(), value })
+        Ok(Mark::new("script", testing::noon(), value))
     }
 
     async fn open(&self, query: &Query) -> Result<RowStream> {
