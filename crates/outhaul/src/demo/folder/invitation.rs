@@ -53,6 +53,14 @@ As a client of Zuora's Object Export would:
   curl -sS {base_url}/v1/object/export/ID -H "Authorization: Bearer $TOKEN"
   curl -sS {base_url}/v1/files/FILEID -H "Authorization: Bearer $TOKEN" -o accounts.csv
 
+Several queries in one job, of which the next one brings only what changed, as a client of AQuA would:
+
+  curl -sS {base_url}/v1/batch-query/ -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{{"version":"1.2","partner":"demo","project":"copy","useQueryLabels":"true","queries":[
+      {{"name":"accounts","type":"zoqlexport","query":"select Id, Name, Balance from Account"}},
+      {{"name":"invoices","type":"zoql","query":"select Id, Amount from Invoice where Amount > 100"}}]}}'
+  curl -sS {base_url}/v1/batch-query/jobs/ID -H "Authorization: Bearer $TOKEN"
+
 {end}
 
 "#,
