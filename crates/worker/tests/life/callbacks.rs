@@ -84,7 +84,7 @@ impl Caller for World {
                     return Err(answered(500, None));
                 }
                 let kill = self.kill.load(Ordering::SeqCst);
-                if kill > 0 && (number + kill) % 8 != 0 {
+                if kill > 0 && !(number + kill).is_multiple_of(8) {
                     std::future::pending::<()>().await;
                 }
                 Ok(())
