@@ -2,5 +2,6 @@
 
 mod changes;
 mod flow;
+mod many;
 mod tap;
 mod zacc;
