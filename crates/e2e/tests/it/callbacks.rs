@@ -26,11 +26,21 @@ struct Receiver {
 
 impl Receiver {
     fn start(python: &Path, folder: &Path, port: u16) -> anyhow::Result<Self> {
+        Self::with(python, folder, port, &[])
+    }
+
+    /// One with a certificate for that name.
+    fn encrypted(python: &Path, folder: &Path, name: &str) -> anyhow::Result<Self> {
+        Self::with(python, folder, 0, &[name])
+    }
+
+    fn with(python: &Path, folder: &Path, port: u16, name: &[&str]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut child = script(python, "callback_receiver.py")
             .arg(folder)
             .arg(port.to_string())
             .arg(SECRET)
+            .args(name)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -249,6 +259,54 @@ async fn callbacks_survive_kills_and_a_receiver_that_is_away() -> anyhow::Result
         assert!(requests.iter().all(|request| request["verified"] == true), "{requests:?}");
     }
     println!("{EXPORTS} callbacks over {KILLS} kills: {} requests, an id each", heard.len());
+    Ok(())
+}
+
+/// The certificate must be the host's, and from an authority that is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_checked() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let mut server: Option<Server> = None;
+    for (number, (name, knows, taken)) in
+        [("127.0.0.1", true, true), ("127.0.0.1", false, false), ("other.example", true, false)]
+            .into_iter()
+            .enumerate()
+    {
+        let receiver = folder.path().join(format!("receiver{number}"));
+        let receiver = Receiver::encrypted(&python, &receiver, name)?;
+        let mut options = options().set("OUTHAUL__CALLBACKS__HTTP", false);
+        if knows {
+            let file = receiver.folder.join("ca.pem");
+            options = options.set("OUTHAUL__CALLBACKS__CA_FILE", file.display());
+        }
+        match &mut server {
+            None => server = Some(Server::start(folder.path(), options).await?),
+            Some(server) => {
+                server.terminate(PATIENCE).await?;
+                server.restart_with(options).await?;
+            }
+        }
+        let server = server.as_ref().context("it runs")?;
+        let client = Native::of(server, "acme")?;
+        let url = format!("https://127.0.0.1:{}/ok/{{export}}", receiver.port);
+        let id = id_of(&client, &body(&url)).await?;
+        let begun = Instant::now();
+        let notice = loop {
+            let notice = client.get(&format!("/exports/{id}")).await?["notices"][0].clone();
+            if notice["state"] == "sent" || notice["last_error"].is_string() {
+                break notice;
+            }
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "{notice}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(notice["state"] == "sent", taken, "{name}, {knows}: {notice}");
+        assert_eq!(receiver.heard()?.len(), usize::from(taken), "{name}, {knows}");
+        if !taken {
+            assert_eq!(notice["last_error"], "the receiver could not be reached");
+            assert!(server.log().contains("certificate"), "{}", server.log());
+        }
+    }
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 """A receiver of callbacks on loopback that writes down what it hears.
 
-usage: callback_receiver.py FOLDER PORT SECRET
+usage: callback_receiver.py FOLDER PORT SECRET [NAME]
 
-Each request is a line of FOLDER/requests.jsonl: method, path, headers, body, and whether the library
+With a name it is encrypted, with a certificate for that name; its authority is FOLDER/ca.pem. Each
+request is a line of FOLDER/requests.jsonl: method, path, headers, body, and whether the library
 of Standard Webhooks takes its signature for good. It prints its port and serves until its standard
 input ends. What it answers is told by the first part of the path:
 
@@ -17,6 +18,7 @@ import collections
 import http.server
 import json
 import os
+import ssl
 import sys
 import threading
 
@@ -80,11 +82,23 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, address):
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, address)
 
 
+def encrypt(server, folder, name):
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(os.path.join(folder, "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+
+
 server = Server(("127.0.0.1", int(sys.argv[2])), Handler)
+if len(sys.argv) > 4:
+    encrypt(server, sys.argv[1], sys.argv[4])
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
 sys.stdin.read()
