@@ -4,6 +4,7 @@
 //! Medians, peak memory and the size of the file are printed as a table and written to `docs/benchmarks.md`. A peer's
 //! time is what it measures itself without its imports; ours is the whole process.
 
+mod jobs;
 mod measure;
 mod postgres;
 mod report;
@@ -169,10 +170,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         };
         outcomes.push(compare(case, args.rounds, &program, &python, &from)?);
     }
-    let table = report::table(args.scale, args.rounds, &outcomes);
-    println!("{table}");
-    if !args.dry {
-        report::write(args.scale, &table)?;
+    let mut tables = Vec::new();
+    if !outcomes.is_empty() {
+        tables.push(report::table(args.scale, args.rounds, &outcomes));
+    }
+    if args.case.as_ref().is_none_or(|part| "jobs".contains(part.as_str())) {
+        tables.push(jobs::run(&program, &python, args.rounds)?);
+    }
+    for table in tables {
+        println!("{table}");
+        if !args.dry {
+            report::write(&table)?;
+        }
     }
     Ok(())
 }

@@ -37,11 +37,11 @@ pub fn table(scale: u32, rounds: usize, outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Puts the table in place of the one for the same scale factor, or after the others.
-pub fn write(scale: u32, table: &str) -> anyhow::Result<()> {
+/// Puts the table in place of the one of the same cases, or after the others.
+pub fn write(table: &str) -> anyhow::Result<()> {
     let path = run::root().join("docs/benchmarks.md");
     let old = std::fs::read_to_string(&path).unwrap_or_default();
-    let heading = format!("### TPC-H lineitem, scale factor {scale},");
+    let heading = table.split(", medians").next().unwrap_or(table).to_owned() + ",";
     let new = match old.find(&heading) {
         Some(start) => {
             let end = old[start + 3..].find("\n#").map_or(old.len(), |at| start + 3 + at + 1);
