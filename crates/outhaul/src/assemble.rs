@@ -46,7 +46,7 @@ pub struct Rooms {
     /// What sends mails, where they are sent.
     mailer: Option<Arc<dyn Mailer>>,
     /// What sends callbacks, and where they may go, where any are sent.
-    callbacks: Option<(Arc<dyn Caller>, Arc<Rules>)>,
+    callbacks: Option<Callbacks>,
     /// What slots read at their start; kept open for those that start later.
     _plan: SlotPlan,
 }
@@ -86,7 +86,7 @@ impl Rooms {
             outbox: self.store.outbox(),
             sessions: self.store.sessions(),
             can_mail: self.mailer.is_some(),
-            callbacks: self.callbacks.as_ref().map(|(_, rules)| rules.clone()),
+            callbacks: self.callbacks.as_ref().map(|callbacks| callbacks.rules.clone()),
             artifacts: self.artifacts.clone(),
             planner: self.slots.clone(),
             formats: Arc::new(InstalledFormats),
@@ -115,7 +115,7 @@ impl Rooms {
             access: self.store.access(),
             clock: self.clock.clone(),
             mailer: self.mailer.clone(),
-            caller: self.callbacks.as_ref().map(|(caller, _)| caller.clone()),
+            caller: self.callbacks.as_ref().map(|callbacks| callbacks.caller.clone()),
             receivers: Arc::default(),
             timings: self.timings.clone(),
         }
@@ -164,11 +164,17 @@ fn smtp_settings(loaded: &Loaded) -> outhaul_exports::Result<SmtpSettings> {
     })
 }
 
-/// What sends callbacks, and where they may go; `None` where none are sent.
+/// What sends callbacks, and where they may go.
+pub struct Callbacks {
+    caller: Arc<dyn Caller>,
+    rules: Arc<Rules>,
+}
+
+/// What sends callbacks; `None` where none are sent.
 ///
 /// # Errors
 /// What is wrong with the section `callbacks`, or with a tenant's secret.
-pub fn caller(loaded: &Loaded) -> outhaul_exports::Result<Option<(Arc<dyn Caller>, Arc<Rules>)>> {
+pub fn caller(loaded: &Loaded) -> outhaul_exports::Result<Option<Callbacks>> {
     let callbacks = &loaded.config.callbacks;
     if !callbacks.enabled {
         return Ok(None);
@@ -190,7 +196,7 @@ pub fn caller(loaded: &Loaded) -> outhaul_exports::Result<Option<(Arc<dyn Caller
         ca: read_file(loaded, "callbacks.ca_file", callbacks.ca_file.as_deref())?,
         timeout: Duration::from_secs(callbacks.timeout_secs),
     };
-    Ok(Some((Arc::new(HttpCaller::new(settings)?), rules)))
+    Ok(Some(Callbacks { caller: Arc::new(HttpCaller::new(settings)?), rules }))
 }
 
 /// The bytes of a file that a setting names.
