@@ -13,6 +13,7 @@ mod kills;
 mod limits;
 mod mail;
 mod matrix;
+mod moments;
 mod object_stores;
 mod openapi;
 mod openpgp;
