@@ -2,13 +2,13 @@
 //! adds by itself.
 
 use chrono::{DateTime, Utc};
-use outhaul_exports::catalog::{Catalog, FieldType};
+use outhaul_exports::catalog::{Cardinality, Catalog, FieldType};
 use outhaul_exports::query::{self, Compare, Select};
 
 use super::ast::{Condition, Filter, Name, Test};
 use super::parser::parse;
 use crate::zuora::zoql::chains::{Chain, joined};
-use crate::zuora::zoql::scope::{Scope, Typed, no_such_field, sensitive};
+use crate::zuora::zoql::scope::{Found, Scope, Typed, no_such_field, sensitive};
 use crate::zuora::zoql::{Language, Zones, ZoqlError, ZoqlErrorKind};
 
 type Result<T> = std::result::Result<T, ZoqlError>;
@@ -50,10 +50,28 @@ pub fn compile(
 
 impl Scope<'_> {
     fn plain_field(&self, name: &Name) -> Result<Typed> {
-        match self.base.field(&name.value) {
-            Some(field) => Ok(self.own(field).into()),
+        let own = self.base.field(&name.value).map(|field| self.own(field));
+        match own.or_else(|| self.foreign_key(&name.value)) {
+            Some(found) => Ok(found.into()),
             None => Err(no_such_field(name.at, &name.value, &self.own_hint(&name.value))),
         }
+    }
+
+    /// `AccountId` of an invoice: the key of the one row that its relation Account leads to, which
+    /// people read as a field of the invoice (Zuora documentation, "ZOQL").
+    fn foreign_key(&self, name: &str) -> Option<Found<'_>> {
+        const KEY: &str = "Id";
+        let (stem, tail) = name.split_at_checked(name.len().checked_sub(KEY.len())?)?;
+        let relation = self.base.relation(stem).filter(|_| tail.eq_ignore_ascii_case(KEY))?;
+        let target = self.catalog.object(&relation.target)?;
+        let [key] = target.key.as_slice() else { return None };
+        let one = relation.cardinality == Cardinality::ToOne && key.eq_ignore_ascii_case(KEY);
+        let field = target.field(key).filter(|_| one)?;
+        Some(Found {
+            field,
+            path: query::Path { relations: vec![relation.name.clone()], field: field.name.clone() },
+            label: format!("{}.{}{KEY}", self.base.name, relation.name),
+        })
     }
 
     fn filter(&self, filter: &Filter) -> Result<query::Condition> {
