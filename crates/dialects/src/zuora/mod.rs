@@ -19,6 +19,8 @@ pub mod files;
 pub mod headers;
 pub mod limits;
 pub mod money;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 pub mod zoql;
 

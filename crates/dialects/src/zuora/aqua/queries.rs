@@ -87,7 +87,11 @@ fn refuse(context: &Context<'_>, batch: &Batch, error: &ZoqlError) -> JobError {
 }
 
 fn converted(select: &mut Select, list: &str, context: &Context<'_>) -> Result<(), JobError> {
-    let refused = |why: String| JobError::of(Code::Currency, why);
+    // The code's own text names the field, as the Object Export API does before each reason.
+    let refused = |why: String| {
+        let why = why.strip_prefix("ConvertToCurrencies: ").unwrap_or(&why);
+        JobError::of(Code::Currency, why)
+    };
     let Some(rates) = context.rates else {
         let why =
             "currency conversion is not enabled, because this server has no rates of exchange";
@@ -107,6 +111,11 @@ fn label(column: &mut Column, base: &Object, catalog: &Catalog) {
     };
     if column.label == api_name {
         column.label = format!("{object}: {field}");
+    } else if let [relation] = path.relations.as_slice()
+        && column.label == format!("{}.{relation}{}", base.name, path.field)
+    {
+        // A foreign key, such as AccountId of an invoice.
+        column.label = format!("{}: {object} {field}", base.label);
     }
 }
 

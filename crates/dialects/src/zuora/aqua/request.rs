@@ -256,10 +256,15 @@ fn wrong(key: &str, wanted: &str, found: &Value) -> Refused {
     Refused::malformed(format!("{key} must be {wanted}, not {found}"))
 }
 
+/// The value of a key; null and an empty text are none.
+fn given<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    map.get(key).filter(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
 fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, Refused> {
-    match map.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+    match given(map, key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
         Some(other) => Err(wrong(key, "a text", other)),
     }
 }
@@ -273,13 +278,13 @@ fn limited(map: &Map<String, Value>, key: &str, most: usize) -> Result<Option<St
     Ok(Some(text.to_owned()))
 }
 
-/// One word of a list, in any case. An empty text is no word.
+/// One word of a list, in any case.
 fn one_of<T: Copy>(
     map: &Map<String, Value>,
     key: &str,
     words: &[(&str, T)],
 ) -> Result<Option<T>, Refused> {
-    let Some(value) = map.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
+    let Some(value) = given(map, key) else { return Ok(None) };
     let word = value.as_str().and_then(|text| {
         words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value)
     });
@@ -288,8 +293,8 @@ fn one_of<T: Copy>(
 }
 
 fn flag(map: &Map<String, Value>, key: &str) -> Result<bool, Refused> {
-    match map.get(key) {
-        None | Some(Value::Null) => Ok(false),
+    match given(map, key) {
+        None => Ok(false),
         Some(Value::Bool(value)) => Ok(*value),
         Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false),
@@ -309,9 +314,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 fn version(map: &Map<String, Value>) -> Result<Version, Refused> {
-    let Some(value) = map.get("version").filter(|value| !value.is_null()) else {
-        return Ok(Version::V1_0);
-    };
+    let Some(value) = given(map, "version") else { return Ok(Version::V1_0) };
     // The three numbers as they are read from their own texts.
     let known = [(1.0, Version::V1_0), (1.1, Version::V1_1), (1.2, Version::V1_2)];
     let found = number(value);
@@ -320,7 +323,7 @@ fn version(map: &Map<String, Value>) -> Result<Version, Refused> {
 }
 
 fn offset(map: &Map<String, Value>) -> Result<Option<u32>, Refused> {
-    let Some(value) = map.get("offset").filter(|value| !value.is_null()) else { return Ok(None) };
+    let Some(value) = given(map, "offset") else { return Ok(None) };
     let seconds = match value {
         Value::Number(number) => number.as_u64(),
         Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
@@ -332,9 +335,8 @@ fn offset(map: &Map<String, Value>) -> Result<Option<u32>, Refused> {
 }
 
 fn incremental_time(map: &Map<String, Value>) -> Result<Option<String>, Refused> {
-    match map.get("incrementalTime") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
+    match given(map, "incrementalTime") {
+        None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(other) => {
             let why = format!("it must be a text, not {}", kind_of(other));
@@ -402,12 +404,9 @@ fn within<T>(place: &str, read: impl FnOnce() -> Result<T, Refused>) -> Result<T
 
 /// A number such as 96 or "96.0"; it is answered as it came.
 fn api_version(map: &Map<String, Value>) -> Result<Option<String>, Refused> {
-    let Some(value) = map.get("apiVersion").filter(|value| !value.is_null()) else {
-        return Ok(None);
-    };
+    let Some(value) = given(map, "apiVersion") else { return Ok(None) };
     let text = match value {
         Value::Number(number) => number.to_string(),
-        Value::String(text) if text.is_empty() => return Ok(None),
         Value::String(text) => text.clone(),
         _ => String::new(),
     };
@@ -431,8 +430,8 @@ fn deleted(map: &Map<String, Value>) -> Result<Option<Deleted>, Refused> {
         let column = limited(map, "column", LABEL_CHARS_MAX)?;
         let column = column.ok_or_else(|| Refused::malformed("column is missing"))?;
         // The words are case-sensitive, the documentation says.
-        let format = match map.get("format") {
-            None | Some(Value::Null) => DeletedFormat::Boolean,
+        let format = match given(map, "format") {
+            None => DeletedFormat::Boolean,
             Some(Value::String(word)) if word == "Boolean" => DeletedFormat::Boolean,
             Some(Value::String(word)) if word == "Numeric" => DeletedFormat::Numeric,
             Some(other) => return Err(wrong("format", "Boolean or Numeric", other)),

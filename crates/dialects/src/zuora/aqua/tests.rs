@@ -1,1 +1,10 @@
-//! The dialect through its door.
+//! The dialect through its door: the real router over the use cases, a store in memory, and a
+//! clock that stands still.
+
+mod deleted;
+mod downloads;
+mod jobs;
+mod limits;
+mod matrix;
+mod series;
+mod wire;

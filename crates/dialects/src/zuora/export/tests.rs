@@ -5,5 +5,4 @@ mod bad_input;
 mod life;
 mod matrix;
 mod openapi;
-mod server;
 mod wire;

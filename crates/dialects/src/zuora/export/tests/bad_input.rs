@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::super::ID;
-use super::server::{CLIENTS, SAMPLE, Server, request_of};
 use crate::kit::bad_input::{Word, replay};
+use crate::zuora::tests::server::{CLIENTS, SAMPLE, Server, request_of};
 
 const CATALOGUE: &str = include_str!("../../../../cases/bad_input/zuora_export.toml");
 

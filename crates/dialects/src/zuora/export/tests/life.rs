@@ -15,7 +15,7 @@ use outhaul_exports::{ExportId, testing};
 use serde_json::{Value, json};
 
 use super::super::ID;
-use super::server::{Answer, SAMPLE, SECRET, Server, request_of};
+use crate::zuora::tests::server::{Answer, SAMPLE, SECRET, Server, request_of};
 
 const EXPORTS: &str = "/v1/object/export";
 

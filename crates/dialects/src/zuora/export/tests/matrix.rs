@@ -4,7 +4,7 @@
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 
-use super::server::{Answer, ROLES, SAMPLE, SECRET, Server, request_of};
+use crate::zuora::tests::server::{Answer, ROLES, SAMPLE, SECRET, Server, request_of};
 
 /// Operations on the id of an export, and of a file; `{}` is the id.
 const OPERATIONS: &[(Method, &str, bool)] = &[

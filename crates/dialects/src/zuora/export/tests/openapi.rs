@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use serde_json::Value;
 
-use super::server::{SECRET, Server};
+use crate::zuora::tests::server::{SECRET, Server};
 
 const DOCUMENT: &str = include_str!("../../../../../../docs/openapi/zuora_export.json");
 const METHODS: [Method; 7] = [

@@ -1,5 +1,8 @@
 //! A server without wires, with two tenants that share every table.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -8,14 +11,17 @@ use chrono_tz::Tz;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use outhaul_exports::access::CredentialKind;
+use outhaul_exports::export::Export;
+use outhaul_exports::policy::Policy;
 use outhaul_exports::principal::{Role, Tenant};
 use outhaul_exports::testing::{self, World};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::super::{ID, ZuoraExport};
 use crate::zuora::AUDIENCE;
-use crate::{Dialect, Setting};
+use crate::zuora::aqua::ZuoraAqua;
+use crate::zuora::export::{self, ZuoraExport};
+use crate::{Commons, Dialect, Setting};
 
 pub const BASE_URL: &str = "https://exports.example";
 /// The client ids of the two tenants; their secret is [`SECRET`].
@@ -53,24 +59,39 @@ impl Answer {
     }
 }
 
-/// acme: in Los Angeles, without a public key. globex: two entities and a public key.
+/// acme: in Los Angeles, without a public key. globex: two entities, two orgs, and a key of age.
+/// initech: an OpenPGP key.
 fn tenants() -> Vec<Tenant> {
     let mut acme = testing::tenant("acme");
     acme.zone = Tz::America__Los_Angeles;
     let mut globex = testing::tenant("globex");
     globex.entities = vec!["e-1".into(), "e-2".into()];
+    globex.orgs = vec!["o-1".into(), "O2-ab".into()];
     globex.public_key = Some("age1tenantkey".into());
-    vec![acme, globex]
+    let mut initech = testing::tenant("initech");
+    initech.public_key = Some("-----BEGIN PGP PUBLIC KEY BLOCK-----".into());
+    vec![acme, globex, initech]
 }
 
 impl Server {
+    /// The Object Export API.
     pub async fn new() -> Self {
-        Self::with(json!({ "rates": { "base": "USD", "table": { "EUR": "0.92" } } })).await
+        Self::with(shared()).await
     }
 
-    /// A server with this configuration section.
+    /// The Object Export API with this configuration section.
     pub async fn with(config: Value) -> Self {
-        let world = World::new(ID, ZuoraExport.policy(), tenants());
+        Self::of(&ZuoraExport, config, ZuoraExport.policy()).await
+    }
+
+    /// AQuA with this configuration section, and the same of the Object Export API as [`Self::new`].
+    pub async fn aqua(config: Value) -> Self {
+        Self::of(&ZuoraAqua, config, ZuoraAqua.policy()).await
+    }
+
+    /// One API alone, under a policy.
+    pub async fn of(dialect: &dyn Dialect, config: Value, policy: Policy) -> Self {
+        let world = World::new(dialect.id(), policy, tenants());
         let mut tokens = Vec::new();
         for (tenant, client) in CLIENTS {
             add_credentials(&world, tenant, client).await;
@@ -78,9 +99,13 @@ impl Server {
             let grant = world.exports.grant_token(AUDIENCE, client, SECRET, ttl).await;
             tokens.push(grant.expect("the pair is right").token);
         }
-        let setting = Setting::alone(world.exports.clone(), BASE_URL, config);
-        let router = ZuoraExport.router(setting);
-        let router = router.expect("the section is right");
+        add_key_pairs(&world, "initech").await;
+        let sections = BTreeMap::from([(export::ID.to_owned(), shared())]);
+        let setting = Setting {
+            commons: Arc::new(Commons::new(sections)),
+            ..Setting::alone(world.exports.clone(), BASE_URL, config)
+        };
+        let router = dialect.router(setting).expect("the section is right");
         Self { world, router, tokens: tokens.try_into().expect("two tenants") }
     }
 
@@ -89,6 +114,13 @@ impl Server {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("the body is whole").to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Lets what answers have set going come to its end.
+    pub async fn settle(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// A request of acme with its access-key pair, which outlives every token.
@@ -119,9 +151,22 @@ impl Server {
         manifest.artifacts[0].id.to_string()
     }
 
+    /// Runs the oldest queued export to its end, with a file of text for each of its queries.
+    pub async fn complete_all(&self, files: &[String]) -> Export {
+        let export = self.world.start_next().await.expect("one is queued");
+        let files: Vec<_> =
+            files.iter().map(|text| ("x.csv", "text/csv", text.as_bytes())).collect();
+        self.world.complete(&export, &files).await
+    }
+
     pub fn advance(&self, seconds: i64) {
         self.world.clock.advance(TimeDelta::seconds(seconds));
     }
+}
+
+/// The section of the Object Export API, in which also AQuA finds rates of exchange.
+fn shared() -> Value {
+    json!({ "rates": { "base": "USD", "table": { "EUR": "0.92" } } })
 }
 
 /// A request of a tenant's exporter.
@@ -143,9 +188,7 @@ async fn add_credentials(world: &World, tenant: &str, client: &str) {
     };
     add(Role::Exporter, CredentialKind::ClientSecret, client).await;
     add(Role::Exporter, CredentialKind::Password, &format!("{tenant}@example.com")).await;
-    for (name, role) in ROLES {
-        add(role, CredentialKind::KeyPair, &format!("{tenant}-{name}")).await;
-    }
+    add_key_pairs(world, tenant).await;
     // A credential of another API opens nothing here.
     world
         .add_credential(
@@ -157,4 +200,12 @@ async fn add_credentials(world: &World, tenant: &str, client: &str) {
             SECRET,
         )
         .await;
+}
+
+async fn add_key_pairs(world: &World, tenant: &str) {
+    for (name, role) in ROLES {
+        let public = format!("{tenant}-{name}");
+        let kind = CredentialKind::KeyPair;
+        world.add_credential(AUDIENCE, tenant, role, kind, &public, SECRET).await;
+    }
 }
