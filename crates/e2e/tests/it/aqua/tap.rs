@@ -17,6 +17,8 @@ on_every_source!(tap_zuora_takes_what_has_changed);
 
 /// The column by which tap-zuora goes on.
 const KEY: &str = "UpdatedDate";
+/// A server that takes the times of tap-zuora for UTC gives this row again.
+const HOURS_EARLIER: &str = "2025-11-02T05:00:00+00:00";
 /// In the United States clocks were set back from 2 to 1 that day, at 9:00 UTC: half past one was
 /// twice, which is how tap-zuora says both.
 const FIRST_HALF_PAST_ONE: &str = "2025-11-02T08:30:00+00:00";
@@ -31,13 +33,26 @@ async fn tap_zuora_takes_what_has_changed(source: Source) -> anyhow::Result<()> 
         // tap-zuora sends the time of Zuora's data centers in the US to all of them, and knows error
         // 90005 by its whole text.
         .set("OUTHAUL__DIALECTS__ZUORA_AQUA__INCREMENTAL_TIME_ZONE", "America/Los_Angeles")
-        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__ERROR_DETAIL", false);
+        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__ERROR_DETAIL", false)
+        // The events are more than that, and come in several files.
+        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__SEGMENT_ROWS", 5_000);
     let mut server = Server::start(folder.path(), options).await?;
-    let native = Native::of(&server, "acme")?;
     let mut tap = Tap::discover(python, folder.path(), &server)?;
+    let first = takes_everything(&server, &mut tap).await?;
 
-    let first = tap.sync(&server)?;
-    let held = everything(&native, &tap).await?;
+    // What it has seen last comes again, because it goes on from that second, and nothing else does.
+    let again = tap.sync(&server)?;
+    let last = last_seen(&first, &tap);
+    assert_eq!(ids(&again, &tap), last);
+    assert!(last.len() >= 12 && last.values().all(|ids| ids.len() == 1), "{last:?}");
+    takes_changes(&mut server, &mut tap, &first["Contact"], last).await
+}
+
+/// The first run: every row of every object, with those that are deleted.
+async fn takes_everything(server: &Server, tap: &mut Tap) -> anyhow::Result<Records> {
+    let native = Native::of(server, "acme")?;
+    let first = tap.sync(server)?;
+    let held = everything(&native, tap).await?;
     assert!(held.len() >= 19, "{:?}", held.keys());
     for (object, rows) in &held {
         let records = first.get(object).map_or(&[][..], Vec::as_slice);
@@ -47,37 +62,45 @@ async fn tap_zuora_takes_what_has_changed(source: Source) -> anyhow::Result<()> 
             assert_eq!(found, rows.iter().map(told).collect(), "{object}");
         }
     }
+    assert!(first["Event"].len() > 10_000, "{} events", first["Event"].len());
     let deleted = first.values().flatten().filter(|record| record["Deleted"] == true).count();
     assert!(deleted > 5, "{deleted} deleted rows");
+    println!(
+        "tap-zuora: {} objects, {} records, {deleted} of them deleted",
+        held.len(),
+        first.values().map(Vec::len).sum::<usize>(),
+    );
+    Ok(first)
+}
 
-    // What it has seen last comes again, because it goes on from that second, and nothing else does.
-    let again = tap.sync(&server)?;
-    let last = last_seen(&first, &tap);
-    assert_eq!(ids(&again, &tap), last);
-    assert!(last.len() >= 12 && last.values().all(|ids| ids.len() == 1), "{last:?}");
-
-    let contacts = &first["Contact"];
+/// Further runs: what has changed since the one before, and what each had seen last.
+async fn takes_changes(
+    server: &mut Server,
+    tap: &mut Tap,
+    contacts: &[Value],
+    last: Ids,
+) -> anyhow::Result<()> {
     let mut live = contacts.iter().filter(|r| r["Deleted"] == false).map(|r| text(r, "Id"));
     let mut next = || live.next().context("not enough contacts");
     let (renamed, moved, gone, late) = (next()?, next()?, next()?, next()?);
-    let foreign = foreign_contact(&server).await?;
+    let foreign = foreign_contact(server).await?;
     let at = |time: &str, mut values: Value| {
         values[KEY] = time.into();
         values
     };
     let changes = [
         Change::of(renamed, at("2025-10-01T10:00:00+00:00", json!({"LastName": "O'Neill, \"Ж\""}))),
-        Change::of(moved, at("2025-10-02T10:00:00+00:00", json!({"City": "Łódź"}))),
+        Change::of(moved, at(HOURS_EARLIER, json!({"City": "Łódź"}))),
         Change::of(gone, at("2025-10-03T10:00:00+00:00", json!({"Deleted": true}))),
         Change::of(moved, at(FIRST_HALF_PAST_ONE, json!({"Id": "new-contact"}))),
         Change::of(&foreign, at("2025-10-04T10:00:00+00:00", json!({"City": "Elsewhere"}))),
     ];
-    apply(&mut server, "Contact", &changes)?;
-    let mut changed = tap.sync(&server)?;
-    let mut expected = last.clone();
+    apply(server, "Contact", &changes)?;
+    let mut changed = tap.sync(server)?;
+    let mut expected = last;
     let news = [renamed, moved, gone, "new-contact"].map(str::to_owned);
     expected.entry("Contact".to_owned()).or_default().extend(news);
-    assert_eq!(ids(&changed, &tap), expected);
+    assert_eq!(ids(&changed, tap), expected);
     let contacts_changed = changed.remove("Contact").unwrap_or_default();
     let by_id: BTreeMap<_, _> = contacts_changed.iter().map(|r| (text(r, "Id"), r)).collect();
     assert_eq!(by_id[renamed]["LastName"], "O'Neill, \"Ж\"");
@@ -86,28 +109,42 @@ async fn tap_zuora_takes_what_has_changed(source: Source) -> anyhow::Result<()> 
         assert_eq!(record["Deleted"], *id == gone, "{record}");
     }
 
+    assert_eq!(sent(server, tap, "Contact").await?, by_id.len(), "and no other row was sent");
+
     // Both of these are in the hour that was twice.
     let changes = [
         Change::of(late, at(QUARTER_LATER, json!({"City": "Kyiv"}))),
         Change::of("new-contact", at(SECOND_HALF_PAST_ONE, json!({"Deleted": true}))),
     ];
-    apply(&mut server, "Contact", &changes)?;
-    let changed = tap.sync(&server)?;
+    apply(server, "Contact", &changes)?;
+    let changed = tap.sync(server)?;
     let found: Vec<_> = changed["Contact"].iter().map(told).collect();
     assert_eq!(found, [(late.to_owned(), false), ("new-contact".to_owned(), true)]);
-    println!(
-        "tap-zuora: {} objects, {} records, {deleted} of them deleted; then {} and {} changed",
-        held.len(),
-        first.values().map(Vec::len).sum::<usize>(),
-        news_len(&expected, &last),
-        found.len()
-    );
+    assert_eq!(sent(server, tap, "Contact").await?, found.len(), "and no other row was sent");
+    println!("tap-zuora: then {} and {} changed", by_id.len() - 1, found.len());
     Ok(())
 }
 
-fn news_len(all: &Ids, known: &Ids) -> usize {
-    let count = |ids: &Ids| ids.values().map(BTreeSet::len).sum::<usize>();
-    count(all) - count(known)
+/// A run that fails is told as "failed" where the setting says so: tap-zuora waits for half a day for
+/// what it knows, and that is one of two words.
+#[tokio::test(flavor = "multi_thread")]
+async fn tap_zuora_is_told_why_a_job_failed() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let options = Options::rows(500).set("OUTHAUL__DIALECTS__ZUORA_AQUA__FAILED_STATUS", "failed");
+    let server = Server::start(folder.path(), options).await?;
+    let mut tap = Tap::discover(python, folder.path(), &server)?;
+    let file = folder.path().join("data/Account.parquet");
+    let whole = std::fs::read(&file)?;
+    std::fs::write(&file, &whole[..whole.len() / 2])?;
+    let refused = tap.sync(&server).err().context("the rows cannot be read")?.to_string();
+    let told = refused.lines().rfind(|line| line.contains("ExportFailed"));
+    println!("tap-zuora: {}", told.unwrap_or(&refused));
+    assert!(
+        told.is_some_and(|line| line.contains("Account") && line.contains("damaged")),
+        "{refused}"
+    );
+    Ok(())
 }
 
 /// Records by stream.
@@ -167,6 +204,16 @@ async fn rows(native: &Native, query: Value) -> anyhow::Result<Vec<Value>> {
     let path = format!("/exports/{id}/files/{file}");
     let answer = native.request(reqwest::Method::GET, &path).send().await?.error_for_status()?;
     answer.text().await?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Rows of the stream's last job, by the server's account: tap-zuora drops what is older than its
+/// bookmark.
+async fn sent(server: &Server, tap: &Tap, stream: &str) -> anyhow::Result<usize> {
+    let name = format!("{stream}_{}", tap.state["bookmarks"][stream]["version"]);
+    let path = format!("/exports?dialect=zuora_aqua&limit=1&label={name}");
+    let list = Native::of(server, "acme")?.get(&path).await?;
+    let rows = list["exports"][0]["artifacts"][0]["rows"].as_u64();
+    Ok(usize::try_from(rows.with_context(|| format!("no rows of {name}: {list}"))?)?)
 }
 
 /// A contact of another tenant.
