@@ -29,6 +29,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     programs::ensure()?;
     let python = python::environment("tests/requirements.txt")
         .context("the third-party readers cannot be installed")?;
+    let zacc = python::environment("tests/zacc-requirements.txt")
+        .context("zacc cannot be installed")?
+        .with_file_name("zacc");
     build_binary()?;
     let mut tests = run::cargo();
     let nextest = run::has("cargo", &["nextest", "--version"]);
@@ -44,6 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         tests.arg(filter);
     }
     tests.env("OUTHAUL_TEST_PYTHON", python).env("OUTHAUL_TEST_BIN", binary());
+    tests.env("OUTHAUL_TEST_ZACC", zacc);
     // The backtrace of an error that a test returns hides its sentence.
     tests.env("RUST_LIB_BACKTRACE", "0");
     run::step("tests of every room", &mut tests)?;
