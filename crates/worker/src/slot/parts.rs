@@ -55,7 +55,7 @@ impl PartReader {
     pub(super) async fn of(batches: BatchStream, split: Option<Split>) -> Result<Self> {
         let at = match split {
             None => At::Whole,
-            Some(Split::Rows(room)) => At::Rows { number: 1, room },
+            Some(Split::Rows(room) | Split::FullRows(room)) => At::Rows { number: 1, room },
             Some(Split::Day(_)) => At::Day(None),
         };
         let mut parts = Self { batches, split, rest: None, at };

@@ -116,7 +116,8 @@ impl Attempt<'_> {
         self.warnings.extend(rows.warnings);
         let entry =
             Entry { name: name.clone(), schema: rows.schema, sealing: self.sealing(asked)? };
-        let mut parts = unless(self.cancel, PartReader::of(rows.batches, spec.split)).await?;
+        let mut parts =
+            unless(self.cancel, PartReader::of(rows.batches, spec.split_of(asked))).await?;
         for at in 0.. {
             if artifacts.len() == FILES_MAX {
                 let text = format!("the export would have more than {FILES_MAX} files: divide it");

@@ -30,6 +30,9 @@ pub struct AquaConfig {
     /// Rows after which the file of a full load in stateful mode is cut into segments; no segments
     /// when absent. Zuora cuts at 500000.
     pub segment_rows: Option<u64>,
+    /// Whether every object may be asked for deleted rows: one that does not tell of them has none
+    /// then. Some clients (tap-zuora) ask it of all objects and stop at the first refusal.
+    pub deleted_on_every_object: bool,
     /// The status of a job whose run failed, and of its queries.
     pub failed_status: FailedStatus,
     /// What moves a stateful session.
@@ -89,6 +92,7 @@ impl Default for AquaConfig {
             incremental_time_zone: Zone(Tz::UTC),
             offset_secs: 0,
             segment_rows: None,
+            deleted_on_every_object: false,
             failed_status: FailedStatus::Aborted,
             session_moves: SessionMoves::Download,
             notify_url_needs_placeholders: true,

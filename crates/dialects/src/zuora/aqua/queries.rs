@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub rates: Option<&'a RateTable>,
     /// Whether the text of 90005 goes on with the reason.
     pub error_detail: bool,
+    /// Whether objects that do not tell of deleted rows may be asked for them.
+    pub deleted_on_every_object: bool,
 }
 
 /// The neutral form of every query of a job.
@@ -68,7 +70,7 @@ fn one(
         }
     }
     if let Some(deleted) = &batch.deleted {
-        with_deleted(&mut select, deleted, object, stateful, job.use_query_labels)?;
+        with_deleted(&mut select, deleted, object, (stateful, job.use_query_labels), context)?;
     }
     Ok(select)
 }
@@ -136,13 +138,14 @@ fn with_deleted(
     select: &mut Select,
     deleted: &Deleted,
     object: &Object,
-    stateful: bool,
-    use_query_labels: bool,
+    (stateful, use_query_labels): (bool, bool),
+    context: &Context<'_>,
 ) -> Result<(), JobError> {
     if !stateful && !deleted.force_export {
         return Err(JobError::plain(Code::DeletedStateless));
     }
-    if object.deleted_column.is_none() && object.tombstones.is_none() {
+    let tells = object.deleted_column.is_some() || object.tombstones.is_some();
+    if !tells && !context.deleted_on_every_object {
         return Err(JobError::plain(Code::DeletedNotAllowed));
     }
     if select.is_aggregate() || select.having.is_some() {

@@ -187,6 +187,7 @@ impl Desk<'_> {
             now,
             rates: self.zuora.rate_table.as_ref(),
             error_detail: self.config.error_detail,
+            deleted_on_every_object: self.config.deleted_on_every_object,
         };
         let mut selects = queries::compiled(&job, series.is_some(), &context)?;
         selects.iter_mut().for_each(|select| bounds.narrow(select));
@@ -201,9 +202,10 @@ impl Desk<'_> {
             queries: named(&job, selects),
             format: FormatChoice { values: self.values(&job), ..FormatChoice::plain("csv") },
             packing: job.format.packing(),
-            split: self.config.segment_rows.filter(|_| session.is_some()).map(Split::Rows),
+            split: self.config.segment_rows.filter(|_| session.is_some()).map(Split::FullRows),
             sealing_key: None,
             encryption_key: self.encryption_key(&job)?,
+            password: None,
             notices: self.notice(&job)?.into_iter().collect(),
             session: None,
         };
