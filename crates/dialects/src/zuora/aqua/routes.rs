@@ -30,7 +30,7 @@ use super::response::{View, refused};
 use crate::kit::body;
 use crate::kit::headers::idempotency_key;
 use crate::zuora::Zuora;
-use crate::zuora::errors::{Refusal, json_answer};
+use crate::zuora::errors::{Refusal, Trouble, json_answer};
 use crate::zuora::export::routes::expect_json;
 use crate::zuora::headers::{meaning, narrow_to_orgs};
 
@@ -61,14 +61,15 @@ async fn submit(
     let body = body::read(&headers, body).await.map_err(Refusal::from)?;
     let idempotency = request_key(&headers, &body)?;
     let tenant = zuora.exports.tenant(&who)?.clone();
-    let who = in_orgs(who, &tenant, &headers)?;
     let job = Job::read(&body)?;
-    let desk = Desk { zuora: &zuora, config: &config, who: &who, tenant: &tenant };
-    match desk.submit(job.clone(), idempotency).await {
-        Ok(export) => {
-            let body = desk.view().submitted(&export);
-            Ok(json_answer(StatusCode::OK, &body))
-        }
+    let accepted = async {
+        let who = in_orgs(who, &tenant, &headers)?;
+        let desk = Desk { zuora: &zuora, config: &config, who: &who, tenant: &tenant };
+        let export = desk.submit(job.clone(), idempotency).await?;
+        Ok(desk.view().submitted(&export))
+    };
+    match accepted.await {
+        Ok(body) => Ok(json_answer(StatusCode::OK, &body)),
         Err(Refused::Job(error)) => Ok(error.answer(refused(&job))),
         Err(refused) => Err(refused),
     }
@@ -155,7 +156,10 @@ fn request_key(headers: &HeaderMap, body: &[u8]) -> Result<Option<RequestKey>, R
 fn in_orgs(mut who: Principal, tenant: &Tenant, headers: &HeaderMap) -> Result<Principal, Refused> {
     match narrow_to_orgs(&mut who, tenant, headers) {
         Ok(()) => Ok(who),
-        Err(refusal) => Err(JobError::of(Code::Unauthorized, refusal.message).into()),
+        Err(refusal) if refusal.trouble == Trouble::Forbidden => {
+            Err(JobError::of(Code::Unauthorized, refusal.message).into())
+        }
+        Err(refusal) => Err(refusal.into()),
     }
 }
 

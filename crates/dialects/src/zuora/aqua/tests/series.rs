@@ -447,7 +447,7 @@ async fn full_loads_are_cut_where_the_setting_says_so() {
     let server = Server::aqua(json!({ "segment_rows": 100 })).await;
     let client = acme(&server);
     let job = client.submit(&stateful(&[ACCOUNTS])).await;
-    assert_eq!(client.export(&job).await.spec.split, Some(Split::Rows(100)));
+    assert_eq!(client.export(&job).await.spec.split, Some(Split::FullRows(100)));
     let export = client.run(&[1]).await;
     let file = export.manifest.as_ref().expect("it is completed").artifacts[0].id.to_string();
     let batch = client.job(&job).await["batches"][0].clone();
