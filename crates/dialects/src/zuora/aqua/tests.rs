@@ -9,4 +9,5 @@ mod limits;
 mod matrix;
 mod notify;
 mod series;
+mod submit;
 mod wire;
