@@ -24,6 +24,7 @@ use crate::clock::after;
 use crate::lease::{Incarnation, Lease, LeaseToken};
 use crate::limits;
 use crate::manifest::{Manifest, Warning};
+use crate::password::Password;
 use crate::policy::Policy;
 use crate::principal::{TenantId, TenantScope};
 use crate::spec::ExportSpec;
@@ -326,13 +327,18 @@ impl Export {
     /// Failed -> Queued, by the client's wish, with a clean tally.
     ///
     /// # Errors
-    /// `Conflict` when it has not failed.
+    /// `Conflict` when it has not failed, and when its files were to have a password, which is
+    /// forgotten by now.
     pub fn retry(&mut self, now: DateTime<Utc>) -> Result<()> {
         if self.state != State::Failed {
             return Err(Error::conflict(format!(
                 "only a failed export can be retried; this one is {}",
                 self.state.name()
             )));
+        }
+        if self.spec.password.is_some() {
+            let text = "the password of its files was forgotten when it failed: create a new export";
+            return Err(Error::conflict(text));
         }
         self.tally = Tally::default();
         self.failure = None;
@@ -397,6 +403,10 @@ impl Export {
         self.not_before = None;
         self.finished_at = Some(now);
         self.updated_at = now;
+        // Nothing is written any more.
+        if let Some(password) = &mut self.spec.password {
+            *password = Password::Forgotten;
+        }
     }
 }
 
@@ -509,6 +519,35 @@ mod tests {
         export.start(&Incarnation::random(), later, TimeDelta::seconds(15)).expect("it is queued");
         export.finish(Outcome::Retry(Failure::new("x", "y")), later);
         assert_eq!(export.state, State::Queued, "nobody asked to cancel this run");
+    }
+
+    #[test]
+    fn a_password_is_kept_until_the_end_and_no_longer() {
+        let now = testing::noon();
+        let ends: [fn(&mut Export, DateTime<Utc>); 4] = [
+            |export, now| export.finish(whole(now), now),
+            |export, now| export.finish(Outcome::Failed(Failure::new("x", "y")), now),
+            |export, now| export.finish(Outcome::Cancelled, now),
+            |export, now| {
+                export.finish(Outcome::Released, now);
+                export.cancel(now).expect("it is queued");
+            },
+        ];
+        for end in ends {
+            let mut export = running(now);
+            let password = Password::new("open sesame").expect("it is one");
+            export.spec.password = Some(password.clone());
+            export.finish(Outcome::Retry(Failure::new("x", "y")), now);
+            assert_eq!(export.spec.password.as_ref(), Some(&password), "it may run again");
+            export.not_before = None;
+            export.start(&Incarnation::random(), now, TimeDelta::seconds(15)).expect("it is due");
+            assert!(!format!("{export:?}").contains("sesame"));
+            end(&mut export, now);
+            assert_eq!(export.spec.password, Some(Password::Forgotten), "{:?}", export.state);
+            let kept = serde_json::to_string(&export).expect("it is written");
+            assert!(!kept.contains("sesame"), "{kept}");
+            assert!(export.retry(now).is_err());
+        }
     }
 
     #[test]

@@ -16,4 +16,7 @@ pub struct FormatSheet {
     pub extension: String,
     /// Whether it is text in UTF-8 (its media type is then sent with a character set).
     pub text: bool,
+    /// Whether its files can be encrypted with a password by themselves. Files of other formats take
+    /// one inside a zip archive only.
+    pub takes_password: bool,
 }

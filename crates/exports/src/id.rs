@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -77,6 +78,16 @@ impl ExportId {
     pub fn new(now: DateTime<Utc>) -> Self {
         let millis = now.timestamp_millis().max(0).cast_unsigned();
         Self((u128::from(millis) << 80) | (rand::random::<u128>() >> 48))
+    }
+}
+
+impl ExportId {
+    /// The id of an export whose dialect names it in another way: the same for the same moment
+    /// (milliseconds since 1970) and text.
+    pub fn derived(millis: u64, text: &str) -> Self {
+        let digest = Sha256::digest(text);
+        let tail = digest.iter().take(10).fold(0, |tail, byte| (tail << 8) | u128::from(*byte));
+        Self((u128::from(millis & ((1 << 48) - 1)) << 80) | tail)
     }
 }
 

@@ -10,6 +10,7 @@
 //! * [`spec`], [`export`], [`lease`], [`manifest`]: the life of an export;
 //! * [`session`]: series of exports, each of which reads what changed since the last;
 //! * [`notice`], [`callback`]: who is told of its end, and how often that is tried;
+//! * [`password`]: what opens encrypted files, and how long it is kept;
 //! * [`principal`], [`policy`], [`limits`]: who may do how much;
 //! * [`ports`]: what the rooms around this one must offer;
 //! * [`service`]: the use cases, one file each.
@@ -28,6 +29,7 @@ pub mod lease;
 pub mod limits;
 pub mod manifest;
 pub mod notice;
+pub mod password;
 pub mod policy;
 pub mod ports;
 pub mod principal;

@@ -44,6 +44,8 @@ pub const PASSWORD_CHECKS_WAITING_MAX: usize = 64;
 
 // Exports.
 
+/// Characters of the password of an export's files.
+pub const FILE_PASSWORD_CHARS_MAX: usize = 256;
 /// Characters of an export's label.
 pub const LABEL_CHARS_MAX: usize = 255;
 /// Characters of the text that stands for a missing value.

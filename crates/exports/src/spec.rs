@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use crate::password::Password;
 use crate::query::Query;
 use crate::session::SessionRef;
 
@@ -32,12 +33,27 @@ pub struct ExportSpec {
     /// when the export was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption_key: Option<String>,
+    /// The password that opens its files. Only formats that encrypt their files themselves, and the
+    /// packing `zip`, take one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
     /// Who is told when it has completed or failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
     /// The session it belongs to. Where each query begins stands in [`crate::query::Select::since`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionRef>,
+}
+
+impl ExportSpec {
+    /// Where the rows of one of its queries are cut: never [`Split::FullRows`].
+    pub fn split_of(&self, query: &Query) -> Option<Split> {
+        match (self.split, query) {
+            (Some(Split::FullRows(_)), Query::Select(select)) if select.is_increment() => None,
+            (Some(Split::FullRows(rows)), _) => Some(Split::Rows(rows)),
+            (split, _) => split,
+        }
+    }
 }
 
 /// Who is told, and how, when an export has completed or failed.
@@ -204,6 +220,8 @@ pub enum DecimalStyle {
 pub enum Split {
     /// After so many rows. The parts are called 1, 2 and so on.
     Rows(u64),
+    /// The same, but only the rows of a query for all rows; what changed since comes in one file.
+    FullRows(u64),
     /// Between two calendar days, in UTC, of a column, which is given by its place in the result,
     /// counted from 0. The query is ordered by it, from the earliest. A part is called by its day,
     /// as in `2026-01-31`, or `undated`; a day without rows has none.

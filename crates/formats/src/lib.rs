@@ -36,7 +36,7 @@ use arrow_schema::SchemaRef;
 pub use cells::Buf;
 pub use error::{Error, Result};
 pub use options::FormatOptions;
-pub use pack::Packing;
+pub use pack::{Packing, Password};
 pub use pipeline::{Entry, Pipeline, PipelineOptions};
 pub use report::{EntryReport, Report, Warning, WarningKind, Warnings};
 
@@ -71,6 +71,12 @@ pub trait Format: Send + Sync {
 
     /// True when the files are compressed already; a packing then stores them as they are.
     fn compressed(&self) -> bool {
+        false
+    }
+
+    /// True when the format encrypts its files itself with [`FormatOptions::password`]; files of
+    /// other formats take a password inside a zip archive only.
+    fn takes_password(&self) -> bool {
         false
     }
 

@@ -8,6 +8,7 @@ use crate::avro::AvroOptions;
 use crate::csv::CsvOptions;
 use crate::html::HtmlOptions;
 use crate::ndjson::NdjsonOptions;
+use crate::pack::Password;
 use crate::parquet::ParquetOptions;
 use crate::xlsx::XlsxOptions;
 
@@ -30,6 +31,10 @@ pub struct FormatOptions {
     pub ndjson: NdjsonOptions,
     /// Only read by avro.
     pub avro: AvroOptions,
+    /// What opens the file; only read by formats that take a password, and never read from a
+    /// serialised form or written into one.
+    #[serde(skip)]
+    pub password: Option<Password>,
 }
 
 /// The rules by which a value becomes text.

@@ -23,7 +23,7 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::openpgp::PublicKey;
-use crate::pack::{EntryName, Level, Packing};
+use crate::pack::{EntryName, Level, Packing, Password};
 use crate::report::Report;
 use crate::seal::Sealing;
 use crate::{Assembler, Chunk, Encoder, Format, FormatOptions, Piece};
@@ -44,6 +44,9 @@ pub struct PipelineOptions {
     pub packing: Packing,
     /// The key to which the packed output is encrypted whole.
     pub encryption: Option<PublicKey>,
+    /// What opens the files. A format that takes a password encrypts its files itself, and is given
+    /// it in [`FormatOptions::password`]; files of others are encrypted inside a zip archive.
+    pub password: Option<Password>,
     /// How hard to compress, where something is compressed.
     pub level: Level,
     /// Encoding threads, at least 1; one more thread writes.
@@ -61,6 +64,7 @@ impl PipelineOptions {
             options: FormatOptions::default(),
             packing: Packing::None,
             encryption: None,
+            password: None,
             level: Level::FAST,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel: Arc::default(),
@@ -145,10 +149,15 @@ impl Pipeline {
     /// Starts the threads. Nothing is written before the first entry begins.
     ///
     /// # Errors
-    /// `Option` for a thread count of 0, `Sink` when the system gives no thread.
-    pub fn new(options: PipelineOptions, sink: Box<dyn Write + Send>) -> Result<Self> {
+    /// `Option` for a thread count of 0, and for a password that neither the format nor the packing
+    /// takes; `Sink` when the system gives no thread.
+    pub fn new(mut options: PipelineOptions, sink: Box<dyn Write + Send>) -> Result<Self> {
         if options.threads == 0 {
             return Err(Error::Option { option: "threads", problem: "use at least 1".into() });
+        }
+        if options.password.is_some() {
+            check_password(options.format, options.packing)?;
+            options.options.password.clone_from(&options.password);
         }
         let threads = options.threads.min(THREADS_MAX);
         let shared = Arc::new(Shared::new(options.cancel.clone(), threads, options.level));
@@ -311,6 +320,19 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Whether the format or the packing takes a password.
+///
+/// # Errors
+/// `Option`, when neither does: nothing may be written in the clear where a password was asked for.
+pub fn check_password(format: &dyn Format, packing: Packing) -> Result<()> {
+    if format.takes_password() || packing == Packing::Zip {
+        return Ok(());
+    }
+    let id = format.id();
+    let problem = format!("{id} files take a password inside a zip archive: pack them as zip");
+    Err(Error::Option { option: "password", problem })
 }
 
 impl Drop for Pipeline {

@@ -61,12 +61,14 @@ fn sheet(format: &dyn Format) -> FormatSheet {
         media_type: format.media_type().to_owned(),
         extension: format.extension().to_owned(),
         text: is_text(format),
+        takes_password: format.takes_password(),
     }
 }
 
 /// Whether a format's files are text.
 pub fn is_text(format: &dyn Format) -> bool {
-    format.media_type().starts_with("text/") || format.media_type() == "application/x-ndjson"
+    let others = ["application/x-ndjson", "application/json", "application/xml"];
+    format.media_type().starts_with("text/") || others.contains(&format.media_type())
 }
 
 /// The format of a choice, and everything that is set for it.

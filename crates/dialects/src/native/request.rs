@@ -267,6 +267,7 @@ impl CreateExport {
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
             encryption_key,
+            password: None,
             notices: self.notify.map_or(Ok(Vec::new()), |notify| notify.into_notices(app))?,
             session: None,
         })

@@ -227,6 +227,7 @@ impl ExportRequest {
             split: Some(Split::Day(day)),
             sealing_key: None,
             encryption_key: None,
+            password: None,
             session: None,
             notices: match self.emails.is_empty() {
                 true => Vec::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Exports, require};
 use crate::catalog::Catalog;
+use crate::manifest::ColumnNote;
 use crate::ports::Preview;
 use crate::principal::{Principal, Role};
 use crate::query::Query;
@@ -19,6 +20,15 @@ impl Exports {
     /// The catalog, for those who assemble a dialect; clients get theirs by [`Exports::catalog`].
     pub fn configured_catalog(&self) -> &Arc<Catalog> {
         &self.parts.catalog
+    }
+
+    /// The columns of a query's result.
+    ///
+    /// # Errors
+    /// As of [`Exports::submit`] for a wrong query; `Unavailable`.
+    pub async fn columns(&self, who: &Principal, query: &Query) -> Result<Vec<ColumnNote>> {
+        require(who, Role::Reader)?;
+        self.parts.planner.check(&who.scope, query).await
     }
 
     /// The first rows of a query, without an export.

@@ -6,11 +6,12 @@ use super::sessions::SessionAsk;
 use super::{Exports, require};
 use crate::clock::after;
 use crate::export::{Export, Progress, State, Tally};
+use crate::format::FormatSheet;
 use crate::policy::Policy;
 use crate::ports::{Idempotency, Inserted, NewExport};
 use crate::principal::{Principal, Role};
 use crate::query::{Protection, Query};
-use crate::spec::{ExportSpec, QuerySpec, Split};
+use crate::spec::{ExportSpec, Packing, QuerySpec, Split};
 use crate::{Error, ErrorKind, ExportId, Result, limits, notice, session};
 
 /// A request to create an export, as a dialect hands it over.
@@ -18,6 +19,8 @@ use crate::{Error, ErrorKind, ExportId, Result, limits, notice, session};
 pub struct Submission {
     /// The dialect's id.
     pub dialect: String,
+    /// The export's id, where its dialect makes it; a new one when absent.
+    pub id: Option<ExportId>,
     /// What is asked for.
     pub spec: ExportSpec,
     /// What the dialect wants to find again on the export.
@@ -26,6 +29,14 @@ pub struct Submission {
     pub session: Option<SessionAsk>,
     /// The client's idempotency key, with method and path and the bytes of the request.
     pub idempotency: Option<RequestKey>,
+}
+
+impl Submission {
+    /// Of a dialect, with nothing besides what is asked for.
+    pub fn of(dialect: &str, spec: ExportSpec, echo: serde_json::Value) -> Self {
+        let dialect = dialect.to_owned();
+        Self { dialect, id: None, spec, echo, session: None, idempotency: None }
+    }
 }
 
 /// An idempotency key as the client sent it.
@@ -122,7 +133,7 @@ impl Exports {
         let now = self.now();
         let record_expires_at = policy.record_end(now);
         let export = Export {
-            id: ExportId::new(now),
+            id: request.id.unwrap_or_else(|| ExportId::new(now)),
             dialect: request.dialect.clone(),
             tenant: who.tenant.clone(),
             created_by: who.credential.clone(),
@@ -170,12 +181,27 @@ impl Exports {
         }
         check_text("values.null", Some(&spec.format.values.null), limits::NULL_TEXT_CHARS_MAX)?;
         self.parts.formats.check(&spec.format)?;
+        self.check_password(spec)?;
         check_split(spec)?;
         notice::check(spec, self.parts.can_mail, self.parts.callbacks.as_deref())?;
         for query in &spec.queries {
             self.check_query(who, query, spec.sealing_key.is_some()).await?;
         }
         Ok(())
+    }
+
+    /// Whether there is something that takes the password.
+    fn check_password(&self, spec: &ExportSpec) -> Result<()> {
+        if spec.password.is_none() || spec.packing == Packing::Zip {
+            return Ok(());
+        }
+        let by_itself = |sheet: FormatSheet| sheet.takes_password;
+        if self.parts.formats.sheet(&spec.format.id).is_some_and(by_itself) {
+            return Ok(());
+        }
+        let id = &spec.format.id;
+        let text = format!("{id} files take a password inside a zip archive: set packing to zip");
+        Err(Error::invalid("password", text))
     }
 
     async fn check_query(&self, who: &Principal, query: &QuerySpec, can_seal: bool) -> Result<()> {
@@ -207,7 +233,7 @@ const SESSION_TRIES: usize = 3;
 /// Whether the rows come as they are to be cut.
 fn check_split(spec: &ExportSpec) -> Result<()> {
     match spec.split {
-        Some(Split::Rows(rows)) if rows < limits::SPLIT_ROWS_MIN => {
+        Some(Split::Rows(rows) | Split::FullRows(rows)) if rows < limits::SPLIT_ROWS_MIN => {
             let least = limits::SPLIT_ROWS_MIN;
             Err(Error::invalid("split_rows", format!("a file has at least {least} rows")))
         }

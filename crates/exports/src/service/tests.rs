@@ -5,6 +5,7 @@ mod sessions;
 use std::time::Duration;
 
 use super::{RequestKey, Submission};
+use crate::password::Password;
 use crate::ports::ListFilter;
 use crate::query::Query;
 use crate::spec::{ExportSpec, FormatChoice, Packing, QuerySpec};
@@ -19,6 +20,7 @@ fn submission(body: &str) -> Submission {
     let query = Query::Sql { text: body.to_owned() };
     Submission {
         dialect: "native".into(),
+        id: None,
         spec: ExportSpec {
             label: None,
             description: None,
@@ -28,6 +30,7 @@ fn submission(body: &str) -> Submission {
             split: None,
             sealing_key: None,
             encryption_key: None,
+            password: None,
             notices: Vec::new(),
             session: None,
         },
@@ -131,4 +134,31 @@ fn whole_files_are_encrypted_to_an_openpgp_key_alone() {
         assert_eq!(*error.kind(), ErrorKind::Invalid { field: "encryption".into() });
         assert!(error.public().contains(reason), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_password_needs_a_format_or_a_packing_that_takes_one() -> Result<()> {
+    let world = world();
+    let who = principal("acme");
+    for (format, packing, taken) in [
+        ("csv", Packing::None, false),
+        ("csv", Packing::Gzip, false),
+        ("csv", Packing::Zip, true),
+        ("xlsx", Packing::None, true),
+        ("xlsx", Packing::Gzip, true),
+        ("XLSX", Packing::Zip, true),
+    ] {
+        let mut asked = submission("select 1");
+        asked.idempotency = None;
+        asked.spec.format = FormatChoice::plain(format);
+        asked.spec.packing = packing;
+        asked.spec.password = Some(Password::new("open sesame")?);
+        let answer = world.exports.submit(&who, asked).await;
+        assert_eq!(answer.is_ok(), taken, "{format} {packing:?}");
+        if let Err(error) = answer {
+            assert_eq!(*error.kind(), ErrorKind::Invalid { field: "password".into() });
+            assert!(error.public().contains("zip"), "{error}");
+        }
+    }
+    Ok(())
 }

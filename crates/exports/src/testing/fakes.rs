@@ -241,6 +241,7 @@ impl Formats for FakeFormats {
                 media_type: media_type.to_owned(),
                 extension: id.to_owned(),
                 text,
+                takes_password: id == "xlsx",
             })
             .to_vec()
     }

@@ -79,6 +79,7 @@ pub fn export(tenant_id: &str, now: DateTime<Utc>) -> Export {
             split: None,
             sealing_key: None,
             encryption_key: None,
+            password: None,
             notices: Vec::new(),
             session: None,
         },

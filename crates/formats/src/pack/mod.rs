@@ -5,6 +5,7 @@
 pub(crate) mod deflate;
 mod gzip;
 mod name;
+mod password;
 mod zip;
 
 use std::io::{self, Write};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use deflate::{Block, Deflater, Level};
 pub use name::EntryName;
+pub use password::Password;
 pub(crate) use zip::Directory;
 
 use crate::cells::Buf;
@@ -138,11 +140,12 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    pub(crate) fn new(packing: Packing, sink: Sink) -> Self {
+    /// A frame; the entries of an archive are encrypted when there is a password.
+    pub(crate) fn new(packing: Packing, password: Option<Password>, sink: Sink) -> Self {
         Self {
             sink: Counted { sink, bytes: 0 },
             packing,
-            directory: Directory::default(),
+            directory: Directory::new(password),
             entries: 0,
             deflater: Deflater::default(),
         }
@@ -212,7 +215,7 @@ impl FileWriter<'_> {
             return Err(Error::Usage("a file that is not packed takes no compressed bytes"));
         }
         self.sum.add(block);
-        self.packer.sink.write(block.as_slice())
+        self.packer.sink.write(self.packer.directory.seal(block.as_slice())?)
     }
 
     /// Bytes of the file so far, before packing.

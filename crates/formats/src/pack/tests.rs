@@ -21,7 +21,7 @@ impl Write for Kept {
 
 fn packed(packing: Packing, files: &[(&str, &[u8])]) -> Vec<u8> {
     let kept = Kept::default();
-    let mut packer = Packer::new(packing, Sink::Plain(Box::new(kept.clone())));
+    let mut packer = Packer::new(packing, None, Sink::Plain(Box::new(kept.clone())));
     for (name, content) in files {
         let mut file = packer.begin(EntryName::new(name).unwrap(), Level::FAST).unwrap();
         for part in content.chunks(1_000) {
@@ -52,7 +52,7 @@ fn gzip_is_one_member_that_a_foreign_reader_opens() {
 #[test]
 fn a_second_file_needs_zip() {
     for packing in [Packing::None, Packing::Gzip] {
-        let mut packer = Packer::new(packing, Sink::Plain(Box::new(Kept::default())));
+        let mut packer = Packer::new(packing, None, Sink::Plain(Box::new(Kept::default())));
         packer.begin(EntryName::new("a").unwrap(), Level::FAST).unwrap().finish().unwrap();
         assert!(packer.begin(EntryName::new("b").unwrap(), Level::FAST).is_err());
     }
@@ -60,7 +60,7 @@ fn a_second_file_needs_zip() {
 
 #[test]
 fn a_name_is_taken_once_whatever_its_case() {
-    let mut packer = Packer::new(Packing::Zip, Sink::Plain(Box::new(Kept::default())));
+    let mut packer = Packer::new(Packing::Zip, None, Sink::Plain(Box::new(Kept::default())));
     packer.begin(EntryName::new("A.csv").unwrap(), Level::FAST).unwrap().finish().unwrap();
     let error = packer.begin(EntryName::new("a.CSV").unwrap(), Level::FAST).err().unwrap();
     assert!(error.to_string().contains("there twice"));

@@ -4,12 +4,13 @@
 //! refuse them. Every entry is a deflate stream, also when its bytes are stored, so that a reader
 //! that reads front to back sees where it ends.
 //!
-//! Encryption is not here.
+//! With a password each entry's stream is encrypted; how, is in `password`.
 
 use std::collections::HashSet;
 
 use super::deflate::{LAST_BLOCK, Sum};
 use super::name::EntryName;
+use super::password::{Cipher, Password};
 use crate::error::{Error, Result};
 
 const LOCAL: u32 = 0x0403_4b50;
@@ -21,8 +22,16 @@ const LOCATOR_64: u32 = 0x0706_4b50;
 
 /// Sizes are in a descriptor (bit 3); the name is UTF-8 (bit 11).
 const FLAGS: u16 = 1 << 3 | 1 << 11;
+/// The entry is encrypted (bit 0).
+const ENCRYPTED: u16 = 1;
 const DEFLATE: u16 = 8;
+/// AES; the method behind it stands in an extra field.
+const AES: u16 = 99;
+/// That field (WinZip's specification, "AES extra data field"): seven bytes of AE-2 of the vendor
+/// AE, 256 bits, deflate.
+const AES_EXTRA: [u8; 11] = [0x01, 0x99, 7, 0, 2, 0, b'A', b'E', 3, DEFLATE as u8, 0];
 const VERSION: u16 = 20;
+const VERSION_AES: u16 = 51;
 const VERSION_64: u16 = 45;
 /// 1980-01-01 00:00, the earliest date of the format: the same rows give the same bytes.
 const DOS_DATE: u16 = 1 << 5 | 1;
@@ -39,6 +48,7 @@ pub struct Directory {
     entries: Vec<Done>,
     names: HashSet<String>,
     open: Option<Open>,
+    password: Option<Password>,
 }
 
 #[derive(Debug)]
@@ -46,6 +56,7 @@ struct Open {
     name: EntryName,
     offset: u64,
     data_offset: u64,
+    cipher: Option<Cipher>,
 }
 
 #[derive(Debug)]
@@ -55,9 +66,15 @@ struct Done {
     packed_bytes: u64,
     raw_bytes: u64,
     crc32: u32,
+    encrypted: bool,
 }
 
 impl Directory {
+    /// The directory of an archive whose entries are encrypted, where there is a password.
+    pub(crate) fn new(password: Option<Password>) -> Self {
+        Self { password, ..Self::default() }
+    }
+
     /// Bytes that begin an entry at `position`.
     ///
     /// # Errors
@@ -70,20 +87,37 @@ impl Directory {
         if !self.names.insert(name.as_str().to_lowercase()) {
             return Err(Error::EntryName(format!("\"{}\" is there twice", name.as_str())));
         }
-        let mut bytes = Vec::with_capacity(30 + name.as_str().len());
+        let cipher = self.password.as_ref().map(Cipher::begin).transpose()?;
+        let (version, flags, method) = kind(cipher.is_some());
+        let extra: &[u8] = if cipher.is_some() { &AES_EXTRA } else { &[] };
+        let mut bytes = Vec::with_capacity(80 + name.as_str().len());
         put32(&mut bytes, LOCAL);
-        put16(&mut bytes, VERSION);
-        put16(&mut bytes, FLAGS);
-        put16(&mut bytes, DEFLATE);
+        put16(&mut bytes, version);
+        put16(&mut bytes, flags);
+        put16(&mut bytes, method);
         put16(&mut bytes, 0);
         put16(&mut bytes, DOS_DATE);
         bytes.extend_from_slice(&[0; 12]);
         put16(&mut bytes, name.as_str().len() as u16);
-        put16(&mut bytes, 0);
+        put16(&mut bytes, extra.len() as u16);
         bytes.extend_from_slice(name.as_str().as_bytes());
-        self.open =
-            Some(Open { name, offset: position, data_offset: position + bytes.len() as u64 });
+        bytes.extend_from_slice(extra);
+        let data_offset = position + bytes.len() as u64;
+        let cipher = cipher.map(|(cipher, head)| {
+            bytes.extend_from_slice(&head);
+            cipher
+        });
+        self.open = Some(Open { name, offset: position, data_offset, cipher });
         Ok(bytes)
+    }
+
+    /// A block of the open entry as it stands in the archive: as it is, or encrypted. Outside of
+    /// archives it is as it is, too.
+    pub(crate) fn seal<'b>(&'b mut self, block: &'b [u8]) -> Result<&'b [u8]> {
+        match self.open.as_mut().and_then(|open| open.cipher.as_mut()) {
+            Some(cipher) => cipher.seal(block),
+            None => Ok(block),
+        }
     }
 
     /// Bytes that end the open entry, whose blocks end at `position`.
@@ -92,10 +126,20 @@ impl Directory {
     /// `Usage` when no entry is open.
     pub(crate) fn end(&mut self, sum: &Sum, position: u64) -> Result<Vec<u8>> {
         let open = self.open.take().ok_or(Error::Usage("no entry is open"))?;
-        let mut bytes = LAST_BLOCK.to_vec();
+        let encrypted = open.cipher.is_some();
+        let mut bytes = match open.cipher {
+            None => LAST_BLOCK.to_vec(),
+            Some(mut cipher) => {
+                let mut bytes = cipher.seal(&LAST_BLOCK)?.to_vec();
+                bytes.extend_from_slice(&cipher.finish());
+                bytes
+            }
+        };
+        // It would tell what is in an encrypted entry, whose own code replaces it.
+        let crc32 = if encrypted { 0 } else { sum.crc32() };
         let packed_bytes = position + bytes.len() as u64 - open.data_offset;
         put32(&mut bytes, DESCRIPTOR);
-        put32(&mut bytes, sum.crc32());
+        put32(&mut bytes, crc32);
         if packed_bytes > MAX_32 || sum.raw_bytes > MAX_32 {
             put64(&mut bytes, packed_bytes);
             put64(&mut bytes, sum.raw_bytes);
@@ -108,7 +152,8 @@ impl Directory {
             offset: open.offset,
             packed_bytes,
             raw_bytes: sum.raw_bytes,
-            crc32: sum.crc32(),
+            crc32,
+            encrypted,
         });
         Ok(bytes)
     }
@@ -155,19 +200,22 @@ impl Done {
         let raw_bytes = short(self.raw_bytes);
         let packed_bytes = short(self.packed_bytes);
         let offset = short(self.offset);
-        let version = if extra.is_empty() { VERSION } else { VERSION_64 };
+        let (least, flags, method) = kind(self.encrypted);
+        let version = if extra.is_empty() { least } else { least.max(VERSION_64) };
         put32(bytes, CENTRAL);
         put16(bytes, MADE_BY_UNIX | version);
         put16(bytes, version);
-        put16(bytes, FLAGS);
-        put16(bytes, DEFLATE);
+        put16(bytes, flags);
+        put16(bytes, method);
         put16(bytes, 0);
         put16(bytes, DOS_DATE);
         put32(bytes, self.crc32);
         put32(bytes, packed_bytes);
         put32(bytes, raw_bytes);
         put16(bytes, self.name.as_str().len() as u16);
-        put16(bytes, if extra.is_empty() { 0 } else { extra.len() as u16 + 4 });
+        let extra_64 = if extra.is_empty() { 0 } else { extra.len() + 4 };
+        let extra_aes = if self.encrypted { AES_EXTRA.len() } else { 0 };
+        put16(bytes, (extra_64 + extra_aes) as u16);
         bytes.extend_from_slice(&[0; 6]);
         put32(bytes, ATTRIBUTES);
         put32(bytes, offset);
@@ -177,6 +225,17 @@ impl Done {
             put16(bytes, extra.len() as u16);
             bytes.extend_from_slice(&extra);
         }
+        if self.encrypted {
+            bytes.extend_from_slice(&AES_EXTRA);
+        }
+    }
+}
+
+/// The version that a reader needs, the flags and the method of an entry.
+fn kind(encrypted: bool) -> (u16, u16, u16) {
+    match encrypted {
+        false => (VERSION, FLAGS, DEFLATE),
+        true => (VERSION_AES, FLAGS | ENCRYPTED, AES),
     }
 }
 

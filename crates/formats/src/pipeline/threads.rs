@@ -174,7 +174,9 @@ impl Output {
             Some(key) => Sink::Encrypted(Encrypted::new(key.clone(), sink)?),
             None => Sink::Plain(sink),
         };
-        Ok(Self { packer: Packer::new(options.packing, sink), level })
+        // What encrypts its files itself is not encrypted a second time.
+        let password = options.password.clone().filter(|_| !options.format.takes_password());
+        Ok(Self { packer: Packer::new(options.packing, password, sink), level })
     }
 }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 /// Changes with every change of the messages: both sides are the same binary, and a server whose
 /// file was replaced under it must find out.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of the longest request. An export of 50 queries with full lists stays below.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;

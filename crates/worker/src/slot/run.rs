@@ -20,7 +20,9 @@ use outhaul_exports::{ArtifactId, Error};
 use outhaul_formats::openpgp::PublicKey;
 use outhaul_formats::pack::EntryName;
 use outhaul_formats::seal::{Recipient, Sealing};
-use outhaul_formats::{Entry, EntryReport, FormatOptions, PipelineOptions, Report, pipeline};
+use outhaul_formats::{
+    Entry, EntryReport, FormatOptions, Password, PipelineOptions, Report, pipeline,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +58,7 @@ pub(crate) async fn run(
 ) -> Result<Finished, Stop> {
     let (format, options) = formats::chosen(&run.spec.format)?;
     let encryption = encryption(&run.spec, parts.clock.now())?;
+    let password = password(&run.spec)?;
     let names = naming::entry_names(&run.spec, format.extension());
     let snapshot = unless(cancel, parts.engine.begin(&run.scope, limits)).await?;
     let mut attempt = Attempt {
@@ -63,6 +66,7 @@ pub(crate) async fn run(
         parts,
         options,
         encryption,
+        password,
         threads: limits.threads,
         counters,
         cancel,
@@ -94,6 +98,8 @@ struct Attempt<'a> {
     options: FormatOptions,
     /// The key to which each file is encrypted.
     encryption: Option<PublicKey>,
+    /// What opens each file.
+    password: Option<Password>,
     threads: usize,
     counters: &'a Arc<Counters>,
     cancel: &'a CancellationToken,
@@ -201,6 +207,7 @@ impl Attempt<'_> {
             options: self.options.clone(),
             packing: formats::packing(self.run.spec.packing),
             encryption: self.encryption.clone(),
+            password: self.password.clone(),
             threads: self.threads.max(1),
             cancel: stop.clone(),
             ..PipelineOptions::new(outhaul_formats::format(&self.run.spec.format.id)?)
@@ -314,6 +321,17 @@ fn encryption(spec: &ExportSpec, now: DateTime<Utc>) -> Result<Option<PublicKey>
         let text = format!("the files cannot be encrypted to the tenant's key: {error}");
         Stop::failed("encryption_failed", &text, String::new())
     })
+}
+
+/// What opens each file, where something is to. Files without the password that was asked for are
+/// never written.
+fn password(spec: &ExportSpec) -> Result<Option<Password>, Stop> {
+    let Some(password) = &spec.password else { return Ok(None) };
+    let text = password.reveal().ok_or_else(|| {
+        let text = "the password of its files was forgotten already: create a new export";
+        Stop::failed("encryption_failed", text, String::new())
+    })?;
+    Ok(Some(Password::new(text)?))
 }
 
 /// Which columns of the result are encrypted.

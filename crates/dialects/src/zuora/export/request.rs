@@ -237,6 +237,7 @@ impl Wanted {
             split: None,
             sealing_key,
             encryption_key: None,
+            password: None,
             notices: Vec::new(),
             session: None,
         };

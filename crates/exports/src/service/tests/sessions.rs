@@ -10,13 +10,9 @@ use crate::testing::{self, World, noon, principal};
 use crate::{ErrorKind, Result};
 
 fn submission(session: &str) -> Submission {
-    Submission {
-        dialect: "native".into(),
-        spec: testing::export("acme", noon()).spec,
-        echo: serde_json::Value::Null,
-        session: Some(SessionAsk::named(session)),
-        idempotency: None,
-    }
+    let spec = testing::export("acme", noon()).spec;
+    let session = Some(SessionAsk::named(session));
+    Submission { session, ..Submission::of("native", spec, serde_json::Value::Null) }
 }
 
 /// Whether an export goes on where another ended.
