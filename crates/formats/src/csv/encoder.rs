@@ -41,7 +41,7 @@ impl CsvEncoder {
         // A line of one empty field is an empty line, which readers skip: the row would be lost.
         let sole = schema.fields().len() == 1;
         let null = match options.values.null.as_bytes() {
-            b"" if sole => b"\"\"".to_vec(),
+            b"" if sole => vec![quoting.mark(); 2],
             text => text.to_vec(),
         };
         let mut quoter = Quoter {
@@ -49,6 +49,7 @@ impl CsvEncoder {
             null,
             null_text: options.values.null.clone().into(),
             spreadsheet_safe,
+            mark: quoting.mark(),
         };
         let mut head = Buf::default();
         if bom {
@@ -62,7 +63,7 @@ impl CsvEncoder {
                 let name = field.name().as_bytes();
                 match quoting {
                     Quoting::Needed => quoter.text(&mut head, name),
-                    Quoting::All => quoter.quoted_cell(&mut head, name),
+                    Quoting::All | Quoting::AllSingle => quoter.quoted_cell(&mut head, name),
                 }
             }
             head.slice(line_end.bytes());
@@ -124,7 +125,7 @@ impl CsvEncoder {
                 if marked.is_text {
                     quoter.quoted_cell(out, cell.as_slice());
                 } else {
-                    quoted(out, b"", cell.as_slice());
+                    quoted(out, quoter.mark, b"", cell.as_slice());
                 }
             }
             self.end_line(out);
@@ -136,6 +137,7 @@ impl CsvEncoder {
     fn end_line(&self, out: &mut Buf) {
         match self.line_end {
             b"\n" => out.byte(b'\n'),
+            b"\r" => out.byte(b'\r'),
             _ => out.fixed(b"\r\n"),
         }
     }
@@ -153,7 +155,9 @@ impl Encoder for CsvEncoder {
         for batch in &chunk.batches {
             match self.quoting {
                 Quoting::Needed => self.rows(batch, &mut out, stop)?,
-                Quoting::All => self.quoted_rows(batch, &mut out, &mut scratch.text, stop)?,
+                Quoting::All | Quoting::AllSingle => {
+                    self.quoted_rows(batch, &mut out, &mut scratch.text, stop)?;
+                }
             }
         }
         Ok(Piece {
@@ -190,6 +194,7 @@ struct Quoter {
     null: Vec<u8>,
     null_text: Vec<u8>,
     spreadsheet_safe: bool,
+    mark: u8,
 }
 
 impl Quoter {
@@ -203,7 +208,7 @@ impl Quoter {
     }
 
     fn quoted_cell(&self, out: &mut Buf, text: &[u8]) {
-        quoted(out, self.prefix(text), text);
+        quoted(out, self.mark, self.prefix(text), text);
     }
 }
 
@@ -236,7 +241,7 @@ impl Quoter {
             || text.starts_with("\u{feff}".as_bytes())
             || (text == self.null_text || text.is_empty());
         if quote {
-            quoted(out, prefix, text);
+            quoted(out, b'"', prefix, text);
         } else {
             out.slice(prefix);
             out.slice(text);
@@ -244,17 +249,17 @@ impl Quoter {
     }
 }
 
-fn quoted(out: &mut Buf, prefix: &[u8], text: &[u8]) {
-    out.byte(b'"');
+fn quoted(out: &mut Buf, mark: u8, prefix: &[u8], text: &[u8]) {
+    out.byte(mark);
     out.slice(prefix);
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'"') {
+    while let Some(at) = rest.iter().position(|byte| *byte == mark) {
         out.slice(&rest[..=at]);
-        out.byte(b'"');
+        out.byte(mark);
         rest = &rest[at + 1..];
     }
     out.slice(rest);
-    out.byte(b'"');
+    out.byte(mark);
 }
 
 /// True when a text has the delimiter, a quotation mark or a line end.

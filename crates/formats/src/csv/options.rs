@@ -45,6 +45,8 @@ pub enum LineEnd {
     Lf,
     /// `\r\n`, as RFC 4180 shows it.
     Crlf,
+    /// `\r`, as old Macintosh programs want it.
+    Cr,
 }
 
 impl LineEnd {
@@ -52,6 +54,7 @@ impl LineEnd {
         match self {
             Self::Lf => b"\n",
             Self::Crlf => b"\r\n",
+            Self::Cr => b"\r",
         }
     }
 }
@@ -65,6 +68,18 @@ pub enum Quoting {
     Needed,
     /// All but nulls.
     All,
+    /// All but nulls, in apostrophes instead: few readers take them for what they are.
+    AllSingle,
+}
+
+impl Quoting {
+    /// The mark around a field.
+    pub(super) fn mark(self) -> u8 {
+        match self {
+            Self::Needed | Self::All => b'"',
+            Self::AllSingle => b'\'',
+        }
+    }
 }
 
 impl CsvOptions {
@@ -86,7 +101,7 @@ impl CsvOptions {
         if delimiter.is_ascii_alphanumeric()
             || matches!(
                 delimiter,
-                b'"' | b'\'' | b'\n' | b'\r' | b'+' | b'-' | b'.' | b':' | b' ' | 0
+                b'"' | b'\'' | b'\n' | b'\r' | b'+' | b'-' | b'.' | b':' | 0
             )
         {
             return refuse(
@@ -94,7 +109,8 @@ impl CsvOptions {
                 "it occurs inside numbers, dates or quoting; use , ; | or a tab".into(),
             );
         }
-        if null.bytes().any(|byte| byte == delimiter || matches!(byte, b'"' | b'\n' | b'\r')) {
+        let marks = [delimiter, b'"', b'\n', b'\r', self.quoting.mark()];
+        if null.bytes().any(|byte| marks.contains(&byte)) {
             return refuse(
                 "values.null",
                 "the text of nulls cannot have the delimiter, a quotation mark or a line end"
@@ -111,14 +127,16 @@ mod tests {
 
     #[test]
     fn delimiters_that_break_values_are_refused() {
-        for delimiter in ['"', '\n', '\r', '-', '.', ':', '1', 'T', 'é', '\0', ' '] {
+        for delimiter in ['"', '\n', '\r', '-', '.', ':', '1', 'T', 'é', '\0'] {
             let options = CsvOptions { delimiter, ..CsvOptions::default() };
             assert!(options.check("").is_err(), "{delimiter:?}");
         }
-        for delimiter in [',', ';', '\t', '|', '\u{1f}'] {
+        for delimiter in [',', ';', '\t', '|', ' ', '\u{1f}'] {
             let options = CsvOptions { delimiter, ..CsvOptions::default() };
             assert_eq!(char::from(options.check("NULL").unwrap()), delimiter);
         }
         assert!(CsvOptions::default().check("a,b").is_err());
+        let single = CsvOptions { quoting: Quoting::AllSingle, ..CsvOptions::default() };
+        assert!(CsvOptions::default().check("'").is_ok() && single.check("'").is_err());
     }
 }
