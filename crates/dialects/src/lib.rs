@@ -9,6 +9,7 @@
 pub mod kit;
 pub mod native;
 pub mod userpilot;
+pub mod zoho;
 pub mod zuora;
 
 use std::collections::BTreeMap;

@@ -57,7 +57,7 @@ pub async fn create(
         _ => None,
     };
     let request =
-        Submission { dialect: "native".to_owned(), spec, echo: Value::Null, session, idempotency };
+        Submission { session, idempotency, ..Submission::of("native", spec, Value::Null) };
     let export = app.exports.submit(&caller.who, request).await.map_err(|error| {
         // The only conflict of a submission is with a twin that is still being answered.
         let twin = matches!(error.kind(), ErrorKind::Conflict);

@@ -126,8 +126,7 @@ async fn submit(
     let echo = serde_json::to_value(echo).map_err(|error| {
         outhaul_exports::Error::internal("a job's echo was not written").with_source(error)
     })?;
-    let request =
-        Submission { dialect: ID.to_owned(), spec, echo, session: None, idempotency: None };
+    let request = Submission::of(ID, spec, echo);
     match app.exports.submit(who, request).await {
         Err(error) if matches!(error.kind(), ErrorKind::LimitExceeded { .. }) => {
             let active = vec![ExportState::Queued, ExportState::Running];

@@ -213,8 +213,8 @@ impl Desk<'_> {
             notices: self.notice(&job)?.into_iter().collect(),
             session: None,
         };
-        let dialect = ID.to_owned();
-        Ok(exports.submit(who, Submission { dialect, spec, echo, session, idempotency }).await?)
+        let submission = Submission { session, idempotency, ..Submission::of(ID, spec, echo) };
+        Ok(exports.submit(who, submission).await?)
     }
 
     /// How AQuA writes values: datetimes to the second with a bare offset, in the tenant's zone or

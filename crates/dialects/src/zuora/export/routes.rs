@@ -61,7 +61,7 @@ async fn create(
     };
     let wanted = request::Wanted::read(&body, flags)?;
     let (spec, echo) = wanted.into_spec(&context)?;
-    let submission = Submission { dialect: ID.to_owned(), spec, echo, session: None, idempotency };
+    let submission = Submission { idempotency, ..Submission::of(ID, spec, echo) };
     let export = zuora.exports.submit(&who, submission).await?;
     let body = json!({ "Success": true, "Id": export.id.to_string() });
     Ok(json_answer(StatusCode::OK, &body))

@@ -1,0 +1,4 @@
+//! Zoho Analytics' export API. What is here so far: names, ids, and the query languages.
+
+pub mod ids;
+pub mod names;
