@@ -61,13 +61,14 @@ fn one(
     .map_err(refused)?;
     let object = context.catalog.require(&select.object);
     let object = object.map_err(|error| JobError::of(Code::Query, error.public()))?;
-    if let Some(list) = &batch.convert_to_currencies {
-        converted(&mut select, list, context)?;
-    }
     if !job.use_query_labels {
         for column in &mut select.columns {
             label(column, object, context.catalog);
         }
+    }
+    // After the headings, which those of converted amounts are made of.
+    if let Some(list) = &batch.convert_to_currencies {
+        converted(&mut select, list, context)?;
     }
     if let Some(deleted) = &batch.deleted {
         with_deleted(&mut select, deleted, object, (stateful, job.use_query_labels), context)?;

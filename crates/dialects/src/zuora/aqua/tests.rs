@@ -8,6 +8,7 @@ mod jobs;
 mod limits;
 mod matrix;
 mod notify;
+mod openapi;
 mod series;
 mod submit;
 mod wire;

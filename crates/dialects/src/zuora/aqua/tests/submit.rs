@@ -59,6 +59,13 @@ async fn queries_are_named_converted_and_masked() {
         { "name": "money", "query": "select Id, Balance from Account", "convertToCurrencies": "eur,USD" },
         { "query": "select AchAccountNumber from PaymentMethod" },
     ]);
+    let job = client.submit(&json!({ "queries": queries })).await;
+    let selects = client.selects(&job).await;
+    let labels: Vec<_> = selects[0].columns.iter().map(|column| column.label.as_str()).collect();
+    assert_eq!(
+        labels,
+        ["Account: Id", "Account: Balance", "Account: Balance (EUR)", "Account: Balance (USD)"]
+    );
     let job = client.submit(&json!({ "useQueryLabels": true, "queries": queries })).await;
     let names: Vec<_> =
         client.export(&job).await.spec.queries.into_iter().map(|query| query.name).collect();
