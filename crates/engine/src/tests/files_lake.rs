@@ -278,6 +278,12 @@ const CASES: &[Case] = &[
         answer: Err("damaged or not in its format"),
     },
     Case {
+        name: "a Parquet file whose footer is longer than the file",
+        files: &[("t.parquet", "PAR1 no more than this PAR1")],
+        sql: "SELECT a FROM t",
+        answer: Err("damaged or not in its format"),
+    },
+    Case {
         name: "nothing",
         files: &[("readme.txt", "")],
         sql: "SELECT a FROM t",

@@ -1,6 +1,7 @@
 //! Parquet files: their footers and the schema that they share.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef, TimeUnit};
@@ -10,8 +11,9 @@ use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt};
 use outhaul_exports::{Error, Result};
 
@@ -154,11 +156,15 @@ async fn footer(
     footers: Arc<FileMetadataCache>,
     file: ObjectMeta,
 ) -> datafusion::error::Result<Arc<ParquetMetaData>> {
-    let read = DFParquetMetadata::new(store.as_ref(), &file)
+    let metadata = DFParquetMetadata::new(store.as_ref(), &file)
         .with_metadata_size_hint(Some(512 * 1024))
-        .with_file_metadata_cache(Some(footers))
-        .fetch_metadata()
-        .await;
+        .with_file_metadata_cache(Some(footers));
+    // The reader computes with the length that the file states, whatever that is.
+    let read = AssertUnwindSafe(metadata.fetch_metadata()).catch_unwind().await;
+    let read = read.unwrap_or_else(|_| {
+        let text = "the footer states a length that the file does not have";
+        Err(ParquetError::General(text.to_owned()).into())
+    });
     if read.is_err() {
         // The reader makes a text of what the store said. Ask the store again.
         store.head(&file.location).await?;
