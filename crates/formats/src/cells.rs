@@ -7,6 +7,7 @@
 
 mod buf;
 pub(crate) mod digits;
+pub(crate) mod embed;
 pub(crate) mod json;
 pub(crate) mod quote;
 mod span;

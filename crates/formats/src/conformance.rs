@@ -133,6 +133,18 @@ fn ndjson_cases() {
 }
 
 #[test]
+fn json_cases() {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    run_cases(&crate::json::Json, &[include_str!("json/cases/values.json")], text);
+}
+
+#[test]
+fn xml_cases() {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    run_cases(&crate::xml::Xml, &[include_str!("xml/cases/values.json")], text);
+}
+
+#[test]
 fn avro_cases() {
     run_cases(
         &crate::avro::Avro,

@@ -15,15 +15,18 @@ pub mod cells;
 pub mod csv;
 pub mod error;
 pub mod html;
+pub mod json;
 pub mod ndjson;
 pub mod openpgp;
 pub mod options;
 pub mod pack;
 pub mod parquet;
+pub mod pdf;
 pub mod pipeline;
 pub mod report;
 pub mod seal;
 pub mod xlsx;
+pub mod xml;
 
 #[cfg(test)]
 mod conformance;
@@ -41,8 +44,17 @@ pub use pipeline::{Entry, Pipeline, PipelineOptions};
 pub use report::{EntryReport, Report, Warning, WarningKind, Warnings};
 
 /// Every format, in the order in which they are listed to people.
-pub const ALL: &[&dyn Format] =
-    &[&csv::Csv, &html::Html, &xlsx::Xlsx, &ndjson::Ndjson, &avro::Avro, &parquet::Parquet];
+pub const ALL: &[&dyn Format] = &[
+    &csv::Csv,
+    &html::Html,
+    &xlsx::Xlsx,
+    &pdf::Pdf,
+    &json::Json,
+    &ndjson::Ndjson,
+    &xml::Xml,
+    &avro::Avro,
+    &parquet::Parquet,
+];
 
 /// The format with this id. Case does not matter.
 ///
@@ -217,12 +229,12 @@ pub trait Assembler: Send {
 }
 
 /// Assembler of formats whose file is a head, the pieces as they are, and a tail.
-pub(crate) struct Verbatim {
+pub(crate) struct Verbatim<T> {
     pub(crate) head: Vec<u8>,
-    pub(crate) tail: &'static [u8],
+    pub(crate) tail: T,
 }
 
-impl Assembler for Verbatim {
+impl<T: AsRef<[u8]> + Send> Assembler for Verbatim<T> {
     fn start(&mut self, file: &mut pack::FileWriter<'_>) -> Result<()> {
         file.bytes(&self.head)
     }
@@ -242,7 +254,7 @@ impl Assembler for Verbatim {
     }
 
     fn finish(&mut self, file: &mut pack::FileWriter<'_>) -> Result<Warnings> {
-        file.bytes(self.tail)?;
+        file.bytes(self.tail.as_ref())?;
         Ok(Warnings::default())
     }
 }
@@ -258,7 +270,7 @@ mod tests {
         let error = format("xls").err().unwrap().to_string();
         assert_eq!(
             error,
-            "unknown format \"xls\": use one of csv, html, xlsx, ndjson, avro, parquet"
+            "unknown format \"xls\": use one of csv, html, xlsx, pdf, json, ndjson, xml, avro, parquet"
         );
     }
 

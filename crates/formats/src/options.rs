@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::avro::AvroOptions;
 use crate::csv::CsvOptions;
 use crate::html::HtmlOptions;
+use crate::json::JsonOptions;
 use crate::ndjson::NdjsonOptions;
 use crate::pack::Password;
 use crate::parquet::ParquetOptions;
+use crate::pdf::PdfOptions;
 use crate::xlsx::XlsxOptions;
+use crate::xml::XmlOptions;
 
 /// All options of an output file. Serialised form: unknown keys are refused, missing ones take
 /// their default.
@@ -27,8 +30,14 @@ pub struct FormatOptions {
     pub xlsx: XlsxOptions,
     /// Only read by parquet.
     pub parquet: ParquetOptions,
+    /// Only read by pdf.
+    pub pdf: PdfOptions,
     /// Only read by ndjson.
     pub ndjson: NdjsonOptions,
+    /// Only read by json.
+    pub json: JsonOptions,
+    /// Only read by xml.
+    pub xml: XmlOptions,
     /// Only read by avro.
     pub avro: AvroOptions,
     /// What opens the file; only read by formats that take a password, and never read from a

@@ -11,6 +11,9 @@ pub enum WarningKind {
     TextCut,
     /// Characters that the format cannot hold were replaced by U+FFFD.
     CharactersReplaced,
+    /// Characters stand as boxes because the font of the pages does not have them; the text that
+    /// is copied or searched has them.
+    CharactersBoxed,
     /// A number was written as text because a spreadsheet would round it.
     NumberAsText,
     /// A date lies outside the spreadsheet's calendar and was written as text.
@@ -48,6 +51,10 @@ impl WarningKind {
             Self::TextCut => "text longer than the format allows was cut at the limit",
             Self::CharactersReplaced => {
                 "characters that the format cannot hold were replaced by U+FFFD"
+            }
+            Self::CharactersBoxed => {
+                "characters that the built-in font does not have stand as boxes on the page; \
+                 copied or searched text has them"
             }
             Self::NumberAsText => {
                 "numbers of more than 15 digits were written as text so that no digit is lost"
@@ -114,8 +121,9 @@ impl Warnings {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally([(u64, u64); KINDS.len()]);
 
-const KINDS: [WarningKind; 7] = [
+const KINDS: [WarningKind; 8] = [
     WarningKind::TextCut,
+    WarningKind::CharactersBoxed,
     WarningKind::CharactersReplaced,
     WarningKind::NumberAsText,
     WarningKind::DateAsText,

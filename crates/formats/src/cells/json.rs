@@ -265,7 +265,7 @@ impl Escape for Bare {
 }
 
 /// Escaping between quotation marks that the caller writes.
-struct Inside;
+pub(crate) struct Inside;
 
 impl Escape for Inside {
     #[inline(always)]

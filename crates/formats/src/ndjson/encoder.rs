@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, SchemaRef};
 
-use super::embed::Embedder;
 use super::options::{Nulls, Numbers};
+use crate::cells::embed::{Embedder, is_json};
 use crate::cells::json::{Json, Rules};
 use crate::cells::{self, Buf, Column, quote};
 use crate::error::{Error, Result};
@@ -17,10 +17,6 @@ use crate::{Assembler, Body, Chunk, Encoder, Piece, Scratch, Verbatim};
 
 /// Rows between two looks at the stop flag.
 const ROWS_PER_LOOK: usize = 1_024;
-
-/// How Arrow marks a column of texts that are JSON (Arrow, "Canonical Extension Types", JSON).
-const EXTENSION_KEY: &str = "ARROW:extension:name";
-const JSON_EXTENSION: &str = "arrow.json";
 
 pub(super) struct NdjsonEncoder {
     names: Vec<String>,
@@ -135,16 +131,6 @@ impl Member<'_> {
             Self::Embedded(column, _) => column.is_null(row),
         }
     }
-}
-
-/// True for a column whose texts are JSON. A nested column of that mark is JSON anyway.
-fn is_json(field: &Field) -> bool {
-    let mut values = field.data_type();
-    while let DataType::Dictionary(_, of) = values {
-        values = of;
-    }
-    field.metadata().get(EXTENSION_KEY).is_some_and(|name| name == JSON_EXTENSION)
-        && matches!(values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 impl Encoder for NdjsonEncoder {

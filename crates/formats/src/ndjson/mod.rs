@@ -1,7 +1,6 @@
 //! One JSON object a line (RFC 8259, "Newline Delimited JSON"), with every digit of every number.
 //! What customers read about it is in `docs.md`.
 
-mod embed;
 mod encoder;
 mod options;
 

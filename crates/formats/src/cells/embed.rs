@@ -1,19 +1,35 @@
-//! Texts that are JSON, put into a line as they stand: checked after RFC 8259, without the blanks
-//! and line ends between their tokens, and nothing else changed. What is no JSON becomes a JSON
-//! string, so that one bad value does not make the line unreadable.
+//! Texts that are JSON, put into JSON as they stand: checked after RFC 8259, without the blanks and
+//! line ends between their tokens, and nothing else changed. What is no JSON becomes a JSON string, so
+//! that one bad value does not make the file unreadable.
 //!
 //! Stricter than the grammar in two places, because readers are: a `\u` escape of half a surrogate
 //! pair, and values nested deeper than `DEPTH_MAX`, are not embedded.
 
-use crate::cells::{Buf, Escape, quote};
+use arrow_schema::{DataType, Field};
+
+use super::{Buf, Escape, quote};
 
 /// Objects and arrays inside one another. Several common readers stop at 512 or 1,000, the line's own
 /// object included.
 const DEPTH_MAX: usize = 500;
 
+/// How Arrow marks a column of texts that are JSON (Arrow, "Canonical Extension Types", JSON).
+const EXTENSION_KEY: &str = "ARROW:extension:name";
+const JSON_EXTENSION: &str = "arrow.json";
+
+/// True for a column whose texts are JSON. A nested column of that mark is JSON anyway.
+pub(crate) fn is_json(field: &Field) -> bool {
+    let mut values = field.data_type();
+    while let DataType::Dictionary(_, of) = values {
+        values = of;
+    }
+    field.metadata().get(EXTENSION_KEY).is_some_and(|name| name == JSON_EXTENSION)
+        && matches!(values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
 /// Writes the texts of one column.
 #[derive(Debug, Default)]
-pub(super) struct Embedder {
+pub(crate) struct Embedder {
     /// What is open: true for an object, false for an array.
     open: Vec<bool>,
     refused: bool,
@@ -21,7 +37,7 @@ pub(super) struct Embedder {
 
 impl Embedder {
     /// True when the last text was no JSON.
-    pub(super) fn take_refused(&mut self) -> bool {
+    pub(crate) fn take_refused(&mut self) -> bool {
         std::mem::take(&mut self.refused)
     }
 }
