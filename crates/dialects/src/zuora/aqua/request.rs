@@ -216,8 +216,7 @@ impl Job {
             pgp: one_of(&map, "encrypted", &[("none", false), ("pgp", true)])?.unwrap_or(false),
             use_query_labels: flag(&map, "useQueryLabels")?,
             date_time_utc: flag(&map, "dateTimeUtc")?,
-            null_replacement: limited(&map, "nullReplacement", NULL_TEXT_CHARS_MAX)?
-                .unwrap_or_default(),
+            null_replacement: null_replacement(&map)?,
             incremental_time: incremental_time(&map)?,
             offset: offset(&map)?,
             notify_url: notify_url(&map)?,
@@ -276,6 +275,17 @@ fn limited(map: &Map<String, Value>, key: &str, most: usize) -> Result<Option<St
         return Err(Refused::malformed(format!("{key} has {count} characters, at most {most}")));
     }
     Ok(Some(text.to_owned()))
+}
+
+/// A text that can stand in a file without quotation marks, so that it is not taken for a value.
+fn null_replacement(map: &Map<String, Value>) -> Result<String, Refused> {
+    const KEY: &str = "nullReplacement";
+    let text = limited(map, KEY, NULL_TEXT_CHARS_MAX)?.unwrap_or_default();
+    if text.contains(['"', ',', '\n', '\r']) {
+        let wanted = "a text without quotation marks, commas and line ends";
+        return Err(wrong(KEY, wanted, &text.into()));
+    }
+    Ok(text)
 }
 
 /// One word of a list, in any case.
