@@ -11,6 +11,7 @@ use outhaul_e2e::vendor::Zuora;
 use serde_json::{Value, json};
 
 const ZUORA: &str = include_str!("../../../dialects/cases/bad_input/zuora_export.toml");
+const AQUA: &str = include_str!("../../../dialects/cases/bad_input/zuora_aqua.toml");
 const NATIVE: &str = include_str!("../../../dialects/cases/bad_input/native.toml");
 const USERPILOT: &str = include_str!("../../../dialects/cases/bad_input/userpilot.toml");
 
@@ -27,6 +28,10 @@ async fn every_bad_input_gets_its_answer_from_the_whole_server() -> anyhow::Resu
         let id = client.submit(FIFTEEN, "csv", false).await?;
         let export = client.wait(&id, Duration::from_secs(60)).await?;
         zuora.push((id, export["FileId"].as_str().unwrap_or_default().to_owned()));
+    }
+    let mut aqua = Vec::new();
+    for (tenant, series) in [("acme", "ours"), ("globex", "theirs")] {
+        aqua.push(job_with_file(&Zuora::sign_in(&server, tenant).await?, series).await?);
     }
     let mut native = Vec::new();
     for tenant in ["acme", "globex"] {
@@ -52,6 +57,14 @@ async fn every_bad_input_gets_its_answer_from_the_whole_server() -> anyhow::Resu
     ];
     let count = replay_at(address, ZUORA, "zuora_export", &words).await;
     let words = [
+        ("token", client.token().to_owned()),
+        ("job", submitted(&client, "select Id from Account", "none").await?),
+        ("file", aqua[0].1.clone()),
+        ("foreign_job", aqua[1].0.clone()),
+        ("foreign_file", aqua[1].1.clone()),
+    ];
+    let count = count + replay_at(address, AQUA, "zuora_aqua", &words).await;
+    let words = [
         ("key", server.secret("tenants.acme.native.api_key")),
         ("export", native[0].0.clone()),
         ("file", native[0].1.clone()),
@@ -70,7 +83,35 @@ async fn every_bad_input_gets_its_answer_from_the_whole_server() -> anyhow::Resu
 fn options() -> Options {
     Options::rows(500)
         .set("OUTHAUL__DIALECTS__ZUORA_EXPORT__POLICY__ACTIVE_MAX", 0)
+        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__POLICY__ACTIVE_MAX", 0)
+        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__POLICY__SESSION_ACTIVE_MAX", 0)
         .set("OUTHAUL__DIALECTS__NATIVE__POLICY__ACTIVE_MAX", 0)
+}
+
+/// Submits an AQuA job of one query in a series.
+async fn submitted(client: &Zuora, query: &str, series: &str) -> anyhow::Result<String> {
+    let query = json!({"query": query, "type": "zoqlexport"});
+    let body = json!({"version": 1.1, "partner": series, "project": series, "queries": [query]});
+    let job: Value = client.post("/v1/batch-query", &body).await?.json().await?;
+    Ok(job["id"].as_str().ok_or_else(|| anyhow::anyhow!("{job}"))?.to_owned())
+}
+
+/// A completed AQuA job and its file of 15 bytes.
+async fn job_with_file(client: &Zuora, series: &str) -> anyhow::Result<(String, String)> {
+    let id = submitted(client, FIFTEEN, series).await?;
+    loop {
+        let job: Value = client.get(&format!("/v1/batch-query/jobs/{id}")).await?.json().await?;
+        match job["status"].as_str() {
+            Some("completed") => {
+                let file = job["batches"][0]["fileId"].as_str().unwrap_or_default();
+                return Ok((id, file.to_owned()));
+            }
+            Some("submitted" | "pending" | "executing") => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            _ => anyhow::bail!("{job}"),
+        }
+    }
 }
 
 /// An own export and its file of 15 bytes.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outhaul_e2e::native::Native;
 use outhaul_e2e::python::{interpreter, output};
@@ -24,6 +24,8 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 async fn demo(folder: &Path) -> anyhow::Result<Server> {
     let options = Options::rows(1_000)
         .set("OUTHAUL__DIALECTS__ZUORA_EXPORT__POLICY__ACTIVE_MAX", 0)
+        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__POLICY__ACTIVE_MAX", 0)
+        .set("OUTHAUL__DIALECTS__ZUORA_AQUA__POLICY__SESSION_ACTIVE_MAX", 0)
         .set("OUTHAUL__DIALECTS__NATIVE__POLICY__ACTIVE_MAX", 0)
         .set("OUTHAUL__DIALECTS__USERPILOT__POLICY__ACTIVE_MAX", 0);
     Server::start(folder, options).await
@@ -79,6 +81,49 @@ async fn object_export_is_what_its_document_says() -> anyhow::Result<()> {
     let ids = Ids::from([("id", text(&export["FileId"])), ("object", "Account".to_owned())]);
     let bearer = format!("Bearer {}", zuora.token());
     let cases = schemathesis(&python, &server, "zuora_export", &bearer, &ids, &ids)?;
+    assert!(cases > 300, "only {cases} cases");
+    assert!(server.is_alive());
+    println!("schemathesis: {cases} cases passed");
+    Ok(())
+}
+
+/// Zuora's AQuA.
+#[tokio::test(flavor = "multi_thread")]
+async fn aqua_is_what_its_document_says() -> anyhow::Result<()> {
+    let Some(python) = interpreter() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let mut server = demo(folder.path()).await?;
+    let zuora = Zuora::sign_in(&server, "acme").await?;
+    let body = json!({
+        "version": 1.1, "partner": "p", "project": "j",
+        "queries": [{"query": "select Id from Account"}],
+    });
+    let submit = async || -> anyhow::Result<String> {
+        let job: Value = zuora.post("/v1/batch-query", &body).await?.json().await?;
+        Ok(text(&job["id"]))
+    };
+    let id = submit().await?;
+    let begun = Instant::now();
+    let job = loop {
+        let job: Value = zuora.get(&format!("/v1/batch-query/jobs/{id}")).await?.json().await?;
+        match job["status"].as_str() {
+            Some("completed") => break job,
+            Some("submitted" | "pending" | "executing") if begun.elapsed().as_secs() < 60 => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            _ => anyhow::bail!("{job}"),
+        }
+    };
+    let ids = Ids::from([
+        ("id", id),
+        ("file", text(&job["batches"][0]["fileId"])),
+        ("partner", "p".to_owned()),
+        ("project", "j".to_owned()),
+    ]);
+    // What is cancelled is not what all others need.
+    let to_cancel = Ids::from([("id", submit().await?)]);
+    let bearer = format!("Bearer {}", zuora.token());
+    let cases = schemathesis(&python, &server, "zuora_aqua", &bearer, &ids, &to_cancel)?;
     assert!(cases > 300, "only {cases} cases");
     assert!(server.is_alive());
     println!("schemathesis: {cases} cases passed");
