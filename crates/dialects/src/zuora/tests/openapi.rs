@@ -33,9 +33,9 @@ pub async fn check_operations(document: &str, server: &Server) {
     let document: Value = serde_json::from_str(document).expect("the document is JSON");
     let paths = document["paths"].as_object().expect("it has paths");
     for (template, operations) in paths {
-        let path = PARAMETERS.iter().fold(template.clone(), |path, (name, value)| {
-            path.replace(name, value)
-        });
+        let path = PARAMETERS
+            .iter()
+            .fold(template.clone(), |path, (name, value)| path.replace(name, value));
         for method in METHODS {
             let request = Request::builder()
                 .method(method.clone())

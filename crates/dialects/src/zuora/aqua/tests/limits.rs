@@ -30,7 +30,9 @@ async fn count(server: &Server, tenant: &str) -> usize {
     server.world.exports.list(&who, filter).await.expect("memory is never away").len()
 }
 
-/// The n-th job of one kind, and of the other.
+/// The n-th job of a kind.
+type Kind = fn(usize) -> Value;
+
 fn stateless_job(_: usize) -> Value {
     json!({ "queries": [{ "query": QUERY }] })
 }
@@ -43,7 +45,7 @@ fn stateful_job(n: usize) -> Value {
 async fn at_once(
     client: &Client<'_>,
     most: usize,
-    job: fn(usize) -> Value,
+    job: Kind,
 ) -> (Vec<usize>, Vec<usize>) {
     let sends = (0..most).map(|n| async move {
         let (key, body) = (format!("key-{n}"), job(n));
@@ -75,9 +77,8 @@ async fn at_once(
 
 #[tokio::test]
 async fn fifty_stateless_and_fifty_stateful_jobs_are_active_and_no_more() {
-    let kinds: [(fn(usize) -> Value, fn(usize) -> Value); 2] =
-        [(stateless_job, stateful_job), (stateful_job, stateless_job)];
-    for (one, other) in kinds {
+    let kinds: [[Kind; 2]; 2] = [[stateless_job, stateful_job], [stateful_job, stateless_job]];
+    for [one, other] in kinds {
         let server = Server::aqua(json!({})).await;
         let client = acme(&server);
         let (good, refused) = at_once(&client, 60, one).await;
