@@ -16,8 +16,10 @@ use arrow_array::{
     TimestampMillisecondArray,
 };
 use calamine::{Data, Reader, Xlsx, open_workbook};
-use outhaul_formats::pack::EntryName;
-use outhaul_formats::{Entry, FormatOptions, Packing, Pipeline, PipelineOptions, Report, format};
+use outhaul_formats::pack::{Deflater, EntryName, Level};
+use outhaul_formats::{
+    Buf, Entry, FormatOptions, Packing, Pipeline, PipelineOptions, Report, format,
+};
 use serde_json::{Value, json};
 
 /// Texts that break writers: quoting, markup, formulas, control characters, other scripts.
@@ -180,6 +182,45 @@ fn python_reads_csv_as_it_is_and_packed() {
         write(&path, "csv", packing, &FormatOptions::default(), &batch);
         read_by("read_csv.py", &path, &expected(&batch));
     }
+}
+
+#[test]
+fn zlib_gunzip_and_unzip_read_what_the_default_level_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = rows(0, 40_000);
+    for (name, packing) in
+        [("a.csv", Packing::None), ("a.csv.gz", Packing::Gzip), ("a.zip", Packing::Zip)]
+    {
+        write(&folder.path().join(name), "csv", packing, &FormatOptions::default(), &batch);
+    }
+    let mut noise = 1u32;
+    let mut random = |len: usize| -> Vec<u8> {
+        let byte = |_| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 24) as u8
+        };
+        (0..len).map(byte).collect()
+    };
+    let table = std::fs::read(folder.path().join("a.csv")).unwrap();
+    let streams = [
+        ("empty", Vec::new()),
+        ("byte", vec![b'x']),
+        ("short", b"abcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabc".to_vec()),
+        ("equal", vec![0; 1 << 20]),
+        ("random", random(200_000)),
+        ("mixed", [&table[..100_000], &random(100_000), &table[..70_000]].concat()),
+        ("nibbles", random(200_000).iter().map(|byte| byte % 16).collect()),
+        ("table", table),
+    ];
+    let mut deflater = Deflater::default();
+    for (name, raw) in &streams {
+        let block = deflater.block(raw, Level::FAST, Buf::default()).unwrap();
+        let stream = [block.as_slice(), &[3, 0]].concat();
+        std::fs::write(folder.path().join(format!("{name}.deflate")), stream).unwrap();
+        std::fs::write(folder.path().join(name), raw).unwrap();
+    }
+    let names: Vec<&str> = streams.iter().map(|(name, _)| *name).collect();
+    read_by("read_deflate.py", &folder.path().join("a.csv"), &json!({ "streams": names }));
 }
 
 #[test]
