@@ -42,11 +42,7 @@ fn stateful_job(n: usize) -> Value {
 }
 
 /// What of that many jobs at once was accepted and refused, by number.
-async fn at_once(
-    client: &Client<'_>,
-    most: usize,
-    job: Kind,
-) -> (Vec<usize>, Vec<usize>) {
+async fn at_once(client: &Client<'_>, most: usize, job: Kind) -> (Vec<usize>, Vec<usize>) {
     let sends = (0..most).map(|n| async move {
         let (key, body) = (format!("key-{n}"), job(n));
         (n, client.post(&[("idempotency-key", &key)], &body).await)
