@@ -2,6 +2,8 @@
 //! its folder; `FormatOptions` carries them all, so that an export can store one value and change
 //! its format without losing a setting. `docs/values.md` shows each rule with an example.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::avro::AvroOptions;
@@ -44,6 +46,10 @@ pub struct FormatOptions {
     /// serialised form or written into one.
     #[serde(skip)]
     pub password: Option<Password>,
+    /// Folder for encrypted bytes that must wait until the file is whole; the system's own for
+    /// temporary files when there is none.
+    #[serde(skip)]
+    pub spill_dir: Option<PathBuf>,
 }
 
 /// The rules by which a value becomes text.

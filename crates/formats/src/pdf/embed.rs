@@ -156,7 +156,10 @@ mod tests {
         let face = Face::of(Style::Regular).unwrap();
         assert_eq!(cid_to_glyph(&[1, 3], &[7, 258]), [0, 0, 0, 7, 0, 0, 1, 2]);
         let text = widths(face, &[65, 66, 97]);
-        assert!(text.starts_with("65[615.") && text.contains("]97[") && text.ends_with(']'), "{text}");
+        assert!(
+            text.starts_with("65[615.") && text.contains("]97[") && text.ends_with(']'),
+            "{text}"
+        );
         let mut used = Used::default();
         used.add(Style::Regular, 65);
         used.add_shaped(Style::Regular, 0xE001, "لا");

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::report::{WarningKind, Warnings};
 
 /// Free space in a cell, left and right of its text, and above and below it.
-pub(super) const PAD_X: i32 = 200;
+pub(super) const PAD_X: i32 = 300;
 pub(super) const PAD_Y: i32 = 150;
 
 /// The smallest text that a table is set in when it is too wide, and its steps down to it.
@@ -118,7 +118,7 @@ impl Layout {
             .iter()
             .zip(wishes)
             .map(|(name, cells)| match options.header {
-                true => bold.wish(name, WISH_LETTERS_MAX).max(*cells),
+                true => name_wish(&bold, name).max(*cells),
                 false => *cells,
             })
             .collect();
@@ -244,6 +244,14 @@ impl Layout {
     }
 }
 
+/// The width that a heading wants: all of it when it is short, else what is worth reading or its
+/// longest word.
+fn name_wish(setter: &Setter, name: &str) -> i32 {
+    let word = name.split_whitespace().map(|word| setter.wish(word, WISH_LETTERS_MAX)).max();
+    let enough = (COLUMN_EMS_ENOUGH * setter.face.em).max(word.unwrap_or(0));
+    setter.wish(name, WISH_LETTERS_MAX).min(enough)
+}
+
 fn columns(left: i32, widths: &[i32], numeric: &[bool]) -> Vec<ColumnBox> {
     let mut at = left;
     widths
@@ -266,7 +274,9 @@ fn page(options: &PdfOptions, wishes: &[i32], face: &Face) -> (i32, i32) {
         let size = i32::from(options.text_size) * 100;
         let wanted: i64 = wishes
             .iter()
-            .map(|wish| length(face, *wish, size).min(COLUMN_EMS_MAX * size).max(COLUMN_EMS_MIN * size))
+            .map(|wish| {
+                length(face, *wish, size).min(COLUMN_EMS_MAX * size).max(COLUMN_EMS_MIN * size)
+            })
             .map(|wish| i64::from(wish + 2 * PAD_X))
             .sum();
         let margins = i64::from(options.margins.left) + i64::from(options.margins.right);
@@ -301,7 +311,8 @@ fn divide(
                     .iter()
                     .map(|wish| {
                         // One unit more, for the rounding.
-                        (length(face, *wish + 1, size) + 2 * PAD_X + 1).clamp(least, width.max(least))
+                        (length(face, *wish + 1, size) + 2 * PAD_X + 1)
+                            .clamp(least, width.max(least))
                     })
                     .collect(),
             };
@@ -371,12 +382,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_do() {
-        let names: Vec<_> = (0..28).map(|at| format!("c{at}")).collect();
+        let names: Vec<_> = (0..26).map(|at| format!("c{at}")).collect();
         let error = Layout::check(&PdfOptions::default(), &names).unwrap_err().to_string();
-        assert!(error.contains("28 columns do not fit on a page of 197 mm"), "{error}");
+        assert!(error.contains("26 columns do not fit on a page of 197 mm"), "{error}");
         let wide = PdfOptions { paper: Paper::AutoWidth, ..PdfOptions::default() };
         Layout::check(&wide, &names).unwrap();
-        Layout::check(&PdfOptions::default(), &names[..27]).unwrap();
+        Layout::check(&PdfOptions::default(), &names[..25]).unwrap();
 
         let mut options = PdfOptions {
             orientation: Orientation::Landscape,

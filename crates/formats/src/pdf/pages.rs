@@ -181,7 +181,8 @@ impl Pages {
         let mut setter = Setter::new(face(Style::Regular)?);
         let mut block = Block::default();
         let width = layout.page.0 - 2 * layout.left.min(layout.page.0 / 4);
-        let room = Room { width: units(setter.face, width / 3, SLOT_SIZE), lines: 1, size: SLOT_SIZE };
+        let room =
+            Room { width: units(setter.face, width / 3, SLOT_SIZE), lines: 1, size: SLOT_SIZE };
         for (place, (_, slot)) in options.slots().into_iter().enumerate() {
             let text = match (slot, total) {
                 (Slot::PageOfTotal, Some(total)) => format!("{number} / {total}"),
@@ -203,7 +204,11 @@ impl Pages {
                 1 => (layout.left + right - wide) / 2,
                 _ => right - wide,
             };
-            let y = if place < 3 { layout.top + SLOT_SIZE / 2 } else { layout.bottom - SLOT_SIZE - SLOT_SIZE / 4 };
+            let y = if place < 3 {
+                layout.top + SLOT_SIZE / 2
+            } else {
+                layout.bottom - SLOT_SIZE - SLOT_SIZE / 4
+            };
             begin_text(Style::Regular, SLOT_SIZE, x, y, ops);
             ops.extend_from_slice(show);
             ops.extend_from_slice(b" ET\n");

@@ -51,6 +51,7 @@ impl Row {
                 push_number(&mut self.ops, to_y - y);
                 self.ops.extend_from_slice(b"Td");
                 self.ops.extend_from_slice(ops);
+                self.ops.push(b' ');
                 (x, y) = (to_x, to_y);
             }
         }

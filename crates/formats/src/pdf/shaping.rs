@@ -21,7 +21,10 @@ pub(super) fn base_level(text: &str) -> Level {
 /// Width of a text on one line, in units.
 pub(super) fn width(setter: &Setter, text: &str) -> i32 {
     let level = base_level(text);
-    runs(text, level).iter().map(|run| width_of(&shaped(setter, &text[run.range.clone()], run))).sum()
+    runs(text, level)
+        .iter()
+        .map(|run| width_of(&shaped(setter, &text[run.range.clone()], run)))
+        .sum()
 }
 
 fn width_of(buffer: &Buffer) -> i32 {
@@ -132,10 +135,10 @@ fn write_run(
             (glyph, _) => Face::shaped(glyph).unwrap_or(BOXED),
         };
         if cid == BOXED {
-            used.add(show.face.style, cid);
             show.close(&mut block.ops);
             say(meaning, &mut block.ops);
-        } else if nominal == Some(cid) {
+        }
+        if cid == BOXED || nominal == Some(cid) {
             used.add(show.face.style, cid);
         } else {
             used.add_shaped(show.face.style, cid, meaning);
@@ -261,8 +264,7 @@ mod tests {
             .into_iter()
             .map(|run| (text[run.range].trim().to_owned(), run.rtl))
             .collect();
-        let expected =
-            [("abc", false), ("ابج", true), ("123", false), ("אבג", true)];
+        let expected = [("abc", false), ("ابج", true), ("123", false), ("אבג", true)];
         assert_eq!(parts.len(), expected.len(), "{parts:?}");
         for (part, (text, rtl)) in parts.iter().zip(expected) {
             assert_eq!((part.0.as_str(), part.1), (text, rtl));

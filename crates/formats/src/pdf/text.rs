@@ -159,7 +159,8 @@ impl Setter {
                 may_end = Some((self.cids.len(), width));
             }
             if width + advance > room.width && letter != ' ' && !self.cids.is_empty() {
-                let (end, before) = may_end.take().filter(|(end, _)| *end > 0).unwrap_or((self.cids.len(), width));
+                let (end, before) =
+                    may_end.take().filter(|(end, _)| *end > 0).unwrap_or((self.cids.len(), width));
                 self.end_line(end, true, room, used, block)?;
                 width -= before;
             }
@@ -186,7 +187,9 @@ impl Setter {
         let full = more && block.lines.len() + 1 >= room.lines;
         if full {
             self.cids.truncate(end);
-            while self.cids.len() > 1 && self.width_of(self.cids.len()) + self.face.cid_advance(ELLIPSIS) > room.width {
+            while self.cids.len() > 1
+                && self.width_of(self.cids.len()) + self.face.cid_advance(ELLIPSIS) > room.width
+            {
                 self.cids.pop();
             }
             self.cids.push(ELLIPSIS);
@@ -231,7 +234,14 @@ impl Setter {
             let follows = more || !behind.is_empty();
             let full = follows && block.lines.len() + 1 >= room.lines;
             let shown = if full { self.with_ellipsis(line, room.width) } else { line.to_owned() };
-            let width = super::shaping::line(self, shown.trim_end_matches(' '), base, room.size, used, block);
+            let width = super::shaping::line(
+                self,
+                shown.trim_end_matches(' '),
+                base,
+                room.size,
+                used,
+                block,
+            );
             block.lines.push(Line { end: block.ops.len(), width, rtl: base.is_rtl() });
             if full {
                 return Err(Full);

@@ -2,17 +2,20 @@
 //! numbers, dates and booleans, and which stay text because a spreadsheet would change them, is
 //! decided here.
 
+use std::path::PathBuf;
+
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::options::{LongText, XlsxOptions};
-use super::package::Workbook;
+use super::package::{LockedPackage, Workbook};
 use super::text::CellText;
 use super::{SHEET_COLUMNS_MAX, SHEETS_MAX, TEXT_UNITS_MAX};
 use crate::cells::time::{self, DAY_SECONDS};
 use crate::cells::{self, Buf, Column, Escape, Kind, Scale, digits};
 use crate::error::{Error, Result};
 use crate::options::{FormatOptions, ValueOptions};
+use crate::pack::Password;
 use crate::report::{Tally, WarningKind, Warnings};
 use crate::{Assembler, Body, Chunk, Encoder, Piece, Scratch};
 
@@ -41,6 +44,8 @@ pub(super) struct XlsxEncoder {
     references: Vec<Vec<u8>>,
     values: ValueOptions,
     options: XlsxOptions,
+    /// What opens the workbook, and where its encrypted bytes wait.
+    lock: Option<(Password, PathBuf)>,
 }
 
 impl XlsxEncoder {
@@ -58,6 +63,9 @@ impl XlsxEncoder {
                  select fewer or use csv"
             ));
         }
+        if let Some(password) = &options.password {
+            super::lock::check(password)?;
+        }
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let references: Vec<_> =
             (0..columns).map(|at| format!("<c r=\"{}", column_letters(at)).into_bytes()).collect();
@@ -68,6 +76,9 @@ impl XlsxEncoder {
             references,
             values: options.values.clone(),
             options: options.xlsx.clone(),
+            lock: options.password.clone().map(|password| {
+                (password, options.spill_dir.clone().unwrap_or_else(std::env::temp_dir))
+            }),
         })
     }
 
@@ -181,7 +192,11 @@ impl Encoder for XlsxEncoder {
     }
 
     fn assembler(&self) -> Box<dyn Assembler> {
-        Box::new(self.workbook.assembler())
+        let package = self.workbook.assembler();
+        match self.lock.clone() {
+            None => Box::new(package),
+            Some((password, folder)) => Box::new(LockedPackage::new(package, password, folder)),
+        }
     }
 
     fn section_rows(&self) -> Option<u64> {

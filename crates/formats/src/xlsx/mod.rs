@@ -5,7 +5,9 @@
 //!
 //! Charts, widths, formulas and everything else that rows do not need are not here.
 
+mod container;
 mod encoder;
+mod lock;
 mod options;
 mod package;
 mod text;
@@ -52,6 +54,10 @@ impl Format for Xlsx {
     }
 
     fn compressed(&self) -> bool {
+        true
+    }
+
+    fn takes_password(&self) -> bool {
         true
     }
 

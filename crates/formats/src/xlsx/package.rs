@@ -2,12 +2,15 @@
 //! at the end of the archive, because only then is it known how many there are; readers find parts
 //! by name, not by place.
 
+use std::path::PathBuf;
+
+use super::lock::Lock;
 use super::options::XlsxOptions;
 use super::text::escape;
 use crate::cells::{Buf, Escape};
 use crate::error::{Error, Result};
 use crate::pack::deflate::Sum;
-use crate::pack::{Block, Deflater, Directory, EntryName, FileWriter, Level};
+use crate::pack::{Block, Deflater, Directory, EntryName, FileWriter, Level, Password};
 use crate::report::{WarningKind, Warnings};
 use crate::xlsx::text::CellText;
 use crate::{Assembler, Body, Piece};
@@ -39,6 +42,28 @@ const STYLES: &str = "<numFmts count=\"3\">\
 <cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles>";
 
 const SHEET_TAIL: &[u8] = b"</sheetData></worksheet>";
+
+/// Where the bytes of a package go.
+pub(super) trait Target {
+    /// Takes bytes of the package.
+    ///
+    /// # Errors
+    /// `Sink` when they were not taken.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Bytes of the package so far.
+    fn raw_bytes(&self) -> u64;
+}
+
+impl Target for FileWriter<'_> {
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        FileWriter::bytes(self, bytes)
+    }
+
+    fn raw_bytes(&self) -> u64 {
+        FileWriter::raw_bytes(self)
+    }
+}
 
 /// What every assembler of one encoder shares.
 pub(super) struct Workbook {
@@ -105,34 +130,34 @@ pub(super) struct Package {
 }
 
 impl Package {
-    fn begin(&mut self, name: &str, file: &mut FileWriter<'_>) -> Result<()> {
+    fn begin(&mut self, name: &str, file: &mut impl Target) -> Result<()> {
         let bytes = self.directory.begin(EntryName::new(name)?, file.raw_bytes())?;
         self.sum = Sum::default();
         file.bytes(&bytes)
     }
 
-    fn block(&mut self, block: &Block, file: &mut FileWriter<'_>) -> Result<()> {
+    fn block(&mut self, block: &Block, file: &mut impl Target) -> Result<()> {
         self.sum.add(block);
         file.bytes(block.as_slice())
     }
 
-    fn bytes(&mut self, bytes: &[u8], file: &mut FileWriter<'_>) -> Result<()> {
+    fn bytes(&mut self, bytes: &[u8], file: &mut impl Target) -> Result<()> {
         let block = self.deflater.block(bytes, Level::FAST, Buf::default())?;
         self.block(&block, file)
     }
 
-    fn end(&mut self, file: &mut FileWriter<'_>) -> Result<()> {
+    fn end(&mut self, file: &mut impl Target) -> Result<()> {
         let bytes = self.directory.end(&self.sum, file.raw_bytes())?;
         file.bytes(&bytes)
     }
 
-    fn part(&mut self, name: &str, content: &str, file: &mut FileWriter<'_>) -> Result<()> {
+    fn part(&mut self, name: &str, content: &str, file: &mut impl Target) -> Result<()> {
         self.begin(name, file)?;
         self.bytes(format!("{XML}{content}").as_bytes(), file)?;
         self.end(file)
     }
 
-    fn begin_sheet(&mut self, file: &mut FileWriter<'_>) -> Result<()> {
+    fn begin_sheet(&mut self, file: &mut impl Target) -> Result<()> {
         self.sheets += 1;
         self.begin(&format!("xl/worksheets/sheet{}.xml", self.sheets), file)?;
         let head = std::mem::take(&mut self.sheet_head);
@@ -141,7 +166,7 @@ impl Package {
         Ok(())
     }
 
-    fn end_sheet(&mut self, file: &mut FileWriter<'_>) -> Result<()> {
+    fn end_sheet(&mut self, file: &mut impl Target) -> Result<()> {
         self.bytes(SHEET_TAIL, file)?;
         self.end(file)
     }
@@ -196,10 +221,9 @@ impl Package {
              {sheets}</Types>"
         )
     }
-}
 
-impl Assembler for Package {
-    fn start(&mut self, file: &mut FileWriter<'_>) -> Result<()> {
+    /// Writes what stands before the first row.
+    fn open(&mut self, file: &mut impl Target) -> Result<()> {
         // Programs that guess a file's type look at the name of its first part.
         let root = format!(
             "<Relationships xmlns=\"{PACKAGE}/relationships\"><Relationship Id=\"rId1\" \
@@ -214,7 +238,8 @@ impl Assembler for Package {
         self.begin_sheet(file)
     }
 
-    fn append(&mut self, piece: Piece, file: &mut FileWriter<'_>) -> Result<Option<Buf>> {
+    /// Writes the next rows.
+    fn rows(&mut self, piece: Piece, file: &mut impl Target) -> Result<Option<Buf>> {
         let Body::Deflated(block) = piece.body else {
             return Err(Error::Usage("a workbook was given a foreign piece"));
         };
@@ -228,7 +253,8 @@ impl Assembler for Package {
         Ok(Some(block.into_buf()))
     }
 
-    fn finish(&mut self, file: &mut FileWriter<'_>) -> Result<Warnings> {
+    /// Writes what stands after the last row.
+    fn close(&mut self, file: &mut impl Target) -> Result<Warnings> {
         self.end_sheet(file)?;
         let (workbook, relations, types) =
             (self.workbook(), self.workbook_relations(), self.content_types());
@@ -238,5 +264,60 @@ impl Assembler for Package {
         let directory = std::mem::take(&mut self.directory);
         file.bytes(&directory.finish(file.raw_bytes())?)?;
         Ok(std::mem::take(&mut self.warnings))
+    }
+}
+
+impl Assembler for Package {
+    fn start(&mut self, file: &mut FileWriter<'_>) -> Result<()> {
+        self.open(file)
+    }
+
+    fn append(&mut self, piece: Piece, file: &mut FileWriter<'_>) -> Result<Option<Buf>> {
+        self.rows(piece, file)
+    }
+
+    fn finish(&mut self, file: &mut FileWriter<'_>) -> Result<Warnings> {
+        self.close(file)
+    }
+}
+
+/// One workbook in the making that is encrypted whole.
+pub(super) struct LockedPackage {
+    package: Package,
+    password: Password,
+    folder: PathBuf,
+    lock: Option<Lock>,
+}
+
+impl LockedPackage {
+    pub(super) fn new(package: Package, password: Password, folder: PathBuf) -> Self {
+        Self { package, password, folder, lock: None }
+    }
+
+    fn lock(&mut self) -> Result<(&mut Package, &mut Lock)> {
+        let lock = self.lock.as_mut().ok_or(Error::Usage("a workbook is not begun"))?;
+        Ok((&mut self.package, lock))
+    }
+}
+
+impl Assembler for LockedPackage {
+    fn start(&mut self, _: &mut FileWriter<'_>) -> Result<()> {
+        self.lock = Some(Lock::new(&self.password, &self.folder));
+        let (package, lock) = self.lock()?;
+        package.open(lock)
+    }
+
+    fn append(&mut self, piece: Piece, _: &mut FileWriter<'_>) -> Result<Option<Buf>> {
+        let (package, lock) = self.lock()?;
+        package.rows(piece, lock)
+    }
+
+    fn finish(&mut self, file: &mut FileWriter<'_>) -> Result<Warnings> {
+        let (package, lock) = self.lock()?;
+        let warnings = package.close(lock)?;
+        if let Some(lock) = self.lock.take() {
+            lock.finish(file)?;
+        }
+        Ok(warnings)
     }
 }
