@@ -153,7 +153,7 @@ impl Words {
 fn write_sequences(part: &Part, words: &Words, bits: &mut Bits<'_>) {
     bits.flush();
     let mut literals = part.literals();
-    for sequence in &part.sequences {
+    for sequence in part.sequences() {
         let (run, rest) = literals.split_at(usize::from(sequence.literals));
         literals = rest;
         write_literals(run, words, bits);
@@ -182,8 +182,8 @@ fn write_literals(run: &[u8], words: &Words, bits: &mut Bits<'_>) {
 
 #[inline(always)]
 fn write_match(sequence: Sequence, words: &Words, bits: &mut Bits<'_>) {
-    put_word(words.lengths[usize::from(sequence.length) % words.lengths.len()], bits);
-    let word = words.distances[symbols::distance(sequence.distance) % DISTANCES];
+    put_word(words.lengths[usize::from(sequence.length)], bits);
+    let word = words.distances[symbols::distance(sequence.distance)];
     let (code, extra_bits, code_bits) = (word >> 16, word >> 8 & 0xFF, word & 0xFF);
     let extra = u32::from(sequence.distance) & ((1 << extra_bits) - 1);
     bits.put(code | extra << code_bits, code_bits + extra_bits);

@@ -25,13 +25,16 @@ const LITERAL_BYTES: usize = PART_BYTES_MAX + COPIED_BYTES;
 /// Literals are copied so many at a time.
 const COPIED_BYTES: usize = 16;
 
+/// Most sequences of a part: all matches as short as can be, and the last.
+const SEQUENCES_MAX: usize = PART_BYTES_MAX / 3 + 1;
+
 /// A part ends at the first match that reaches here.
 const PART_BYTES: usize = PART_BYTES_MAX - LENGTH_MAX - STEP;
 /// Longest part, so that one stored block can hold it.
 pub const PART_BYTES_MAX: usize = 65_535;
 
 /// A run of literals and the match that follows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sequence {
     /// Literals before the match.
     pub literals: u16,
@@ -44,7 +47,8 @@ pub struct Sequence {
 /// What was found in a part, and how often what occurs.
 #[derive(Debug)]
 pub struct Part {
-    pub sequences: Vec<Sequence>,
+    sequences: Box<[Sequence; SEQUENCES_MAX]>,
+    sequence_count: usize,
     literals: Box<[u8; LITERAL_BYTES]>,
     literal_bytes: usize,
     /// How often each length occurs.
@@ -56,7 +60,8 @@ pub struct Part {
 impl Default for Part {
     fn default() -> Self {
         Self {
-            sequences: Vec::with_capacity(PART_BYTES_MAX / MATCH_BYTES_MIN + 1),
+            sequences: zeros(),
+            sequence_count: 0,
             literals: zeros(),
             literal_bytes: 0,
             lengths: [0; LENGTH_MAX + 1],
@@ -74,10 +79,15 @@ fn zeros<T: Copy + Default, const N: usize>() -> Box<[T; N]> {
 
 impl Part {
     pub fn clear(&mut self) {
-        self.sequences.clear();
+        self.sequence_count = 0;
         self.literal_bytes = 0;
         self.lengths.fill(0);
         self.distances.fill(0);
+    }
+
+    /// The sequences, of which the last has no match.
+    pub fn sequences(&self) -> &[Sequence] {
+        &self.sequences[..self.sequence_count]
     }
 
     /// The literals of all sequences.
@@ -106,16 +116,19 @@ impl Part {
     pub fn push(&mut self, raw: &[u8], from: usize, to: usize, length: usize, distance: u16) {
         self.copy_literals(raw, from, to);
         let literals = (to - from) as u16;
-        self.sequences.push(Sequence { literals, length: length as u16, distance });
+        self.sequences[self.sequence_count] =
+            Sequence { literals, length: length as u16, distance };
+        self.sequence_count += 1;
         self.lengths[length] += 1;
-        self.distances[symbols::distance(distance) % DISTANCES] += 1;
+        self.distances[symbols::distance(distance)] += 1;
     }
 
     /// Adds the literals that end a part.
     pub fn push_last(&mut self, raw: &[u8], from: usize, to: usize) {
         self.copy_literals(raw, from, to);
         let literals = (to - from) as u16;
-        self.sequences.push(Sequence { literals, length: 0, distance: 0 });
+        self.sequences[self.sequence_count] = Sequence { literals, length: 0, distance: 0 };
+        self.sequence_count += 1;
     }
 
     #[inline(always)]

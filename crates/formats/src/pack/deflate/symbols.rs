@@ -4,8 +4,8 @@
 /// Symbols of literals, the end of a block, and lengths; the last two stand for nothing, but have
 /// places in the fixed code.
 pub const LITERALS: usize = 288;
-/// Symbols of distances.
-pub const DISTANCES: usize = 30;
+/// Symbols of distances, of which the last two stand for nothing either.
+pub const DISTANCES: usize = 32;
 /// The symbol that ends a block.
 pub const END: usize = 256;
 /// The symbol of the first length.
@@ -54,7 +54,8 @@ pub fn distance(less_one: u16) -> usize {
         return value as usize;
     }
     let high = value.ilog2();
-    (2 * high + (value >> (high - 1) & 1)) as usize
+    // The mask changes nothing, and shows that a table of all symbols has the place.
+    (2 * high + (value >> (high - 1) & 1)) as usize & (DISTANCES - 1)
 }
 
 /// How many extra bits follow the symbol of a distance: the low bits of the distance less one.
