@@ -42,11 +42,6 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) const START: Self = Self { line: 1, column: 1 };
-
-    /// This one, or another one where this says nothing.
-    pub(super) fn or(self, other: Self) -> Self {
-        if self == Self::START { other } else { self }
-    }
 }
 
 impl From<Location> for Place {

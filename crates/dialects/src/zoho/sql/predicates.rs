@@ -36,6 +36,7 @@ impl Writer<'_> {
         let kinds = (left.kind, right.kind);
         let left = self.fitted(left, kinds.1, beside, left_expr)?;
         let right = self.fitted(right, kinds.0, beside, right_expr)?;
+        self.comparable(left.kind, right.kind, left_expr)?;
         let word = match op {
             BinaryOperator::Eq => "=",
             BinaryOperator::NotEq => "<>",
@@ -62,19 +63,19 @@ impl Writer<'_> {
                 )),
             };
         }
-        let fitted = value.beside(kind).map_err(|text| self.refused(expr, text))?;
-        let clash = match (fitted.kind, kind) {
-            (a, b) if a.is_number() && b.is_moment() => true,
-            (a, b) if a.is_moment() && b.is_number() => true,
-            (Kind::Boolean, b) => b.is_moment() || b.is_number(),
-            (a, Kind::Boolean) => a.is_moment() || a.is_number(),
-            _ => false,
+        value.beside(kind).map_err(|text| self.refused(expr, text))
+    }
+
+    /// Refuses a comparison of values of kinds that have nothing in common.
+    fn comparable(&self, left: Kind, right: Kind, expr: &Expr) -> Result<()> {
+        let apart = |a: Kind, b: Kind| {
+            a.is_number() && b.is_moment() || a == Kind::Boolean && (b.is_moment() || b.is_number())
         };
-        if clash {
-            let text = format!("{} cannot be compared with {}", fitted.kind.noun(), kind.noun());
+        if apart(left, right) || apart(right, left) {
+            let text = format!("This is {}, and compared with {}", left.noun(), right.noun());
             return Err(self.refused(expr, text));
         }
-        Ok(fitted)
+        Ok(())
     }
 
     pub(super) fn predicate(&mut self, expr: &Expr) -> Result<Value> {
@@ -131,6 +132,9 @@ impl Writer<'_> {
         }
         let kind = parts.iter().map(|part| part.kind).reduce(Kind::or).unwrap_or(Kind::Unknown);
         let value = self.fitted(value, kind, Beside::Equal, inner)?;
+        for (part, expr) in parts.iter().zip(list) {
+            self.comparable(part.kind, value.kind, expr)?;
+        }
         let items: Vec<_> = parts.iter().map(Value::operand).collect();
         let not = if negated { "NOT " } else { "" };
         let text = format!("{} {not}IN ({})", value.operand(), items.join(", "));
@@ -144,6 +148,8 @@ impl Writer<'_> {
         let least = self.fitted(least, value.kind, Beside::Order, low)?;
         let most = self.fitted(most, value.kind, Beside::Order, high)?;
         let value = self.fitted(value, least.kind.or(most.kind), Beside::Order, inner)?;
+        self.comparable(least.kind, value.kind, low)?;
+        self.comparable(most.kind, value.kind, high)?;
         let not = if negated { "NOT " } else { "" };
         let (value_text, least_text) = (value.operand(), least.operand());
         let text = format!("{value_text} {not}BETWEEN {least_text} AND {}", most.operand());
@@ -227,6 +233,7 @@ impl Writer<'_> {
                         self.fitted(value, operand.kind, Beside::Equal, &branch.condition)?;
                     let operand =
                         self.fitted(operand.clone(), value.kind, Beside::Equal, operand_expr)?;
+                    self.comparable(value.kind, operand.kind, &branch.condition)?;
                     let text = format!("{} = {}", operand.operand(), value.operand());
                     Value::new(text, Rank::Compare, Kind::Boolean).made_of([&operand, &value])
                 }

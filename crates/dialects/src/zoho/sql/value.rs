@@ -262,16 +262,16 @@ pub(super) fn moment(text: &str) -> Result<Value, String> {
 }
 
 fn date(text: &str) -> Option<NaiveDate> {
-    // A year has four digits, here and in the engine.
+    // `%B` reads short names of months too. A year has four digits, here and in the engine.
     const FORMS: [&str; 6] =
-        ["%Y-%m-%d", "%Y/%m/%d", "%d-%b-%Y", "%d %b, %Y", "%d %b %Y", "%b %d, %Y"];
+        ["%Y-%m-%d", "%Y/%m/%d", "%d-%B-%Y", "%d %B, %Y", "%d %B %Y", "%B %d, %Y"];
     if text.len() > 40 {
         return None;
     }
     let read = |form: &&str| NaiveDate::parse_from_str(text, form).ok();
     let found = FORMS.iter().find_map(read)?;
     let year = chrono::Datelike::year(&found);
-    (1..=9999).contains(&year).then_some(found)
+    (1000..=9999).contains(&year).then_some(found)
 }
 
 /// A date, a blank or a `T`, and a time.

@@ -122,6 +122,14 @@ impl Writer<'_> {
                 _ => return self.not_offered(at, "This clause in group_concat"),
             }
         }
+        if !distinct.is_empty() && !order.is_empty() {
+            // The engine orders distinct texts by themselves alone.
+            let own = format!(" ORDER BY {} ", value.text);
+            if !order.starts_with(&own) || is_by_several_keys(list) {
+                let what = "In group_concat with DISTINCT, an ORDER BY other than the text itself";
+                return self.not_offered(at, what);
+            }
+        }
         let text = format!("string_agg({distinct}{}, {}{order})", value.text, quoted(separator));
         Ok(Value::atom(text, Kind::Text))
     }
@@ -134,4 +142,11 @@ impl Writer<'_> {
         }
         Ok(format!(" ORDER BY {}", texts.join(", ")))
     }
+}
+
+/// Whether it is ordered by several keys.
+fn is_by_several_keys(list: &FunctionArgumentList) -> bool {
+    list.clauses
+        .iter()
+        .any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(keys) if keys.len() > 1))
 }

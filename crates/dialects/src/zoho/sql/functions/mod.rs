@@ -139,7 +139,8 @@ impl Call<'_> {
             (least, usize::MAX) => format!("{least} or more"),
             (least, most) => format!("{least} to {most}"),
         };
-        let text = format!("{} takes {wanted} arguments, not {}", self.name, self.args.len());
+        let noun = if wanted == "1" { "argument" } else { "arguments" };
+        let text = format!("{} takes {wanted} {noun}, not {}", self.name, self.args.len());
         writer.error(Mistake::NotOffered, self.at, text)
     }
 }
