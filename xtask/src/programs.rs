@@ -17,12 +17,15 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mariadbd", "mariadb-server"),
     ("faketime", "faketime"),
     ("gpg", "gnupg"),
+    ("7z", "p7zip-full"),
+    ("pdftotext", "poppler-utils"),
+    ("qpdf", "qpdf"),
 ];
 /// Where programs are besides the path; Debian keeps PostgreSQL's apart by version.
 const FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin", "/usr/local/bin"];
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Makes sure that PostgreSQL, MariaDB, faketime and GnuPG are installed.
+/// Makes sure that every one of [`PROGRAMS`] is installed.
 ///
 /// # Errors
 /// When one is missing and cannot be installed; the text says which, and how.

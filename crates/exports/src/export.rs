@@ -337,7 +337,8 @@ impl Export {
             )));
         }
         if self.spec.password.is_some() {
-            let text = "the password of its files was forgotten when it failed: create a new export";
+            let text =
+                "the password of its files was forgotten when it failed: create a new export";
             return Err(Error::conflict(text));
         }
         self.tally = Tally::default();

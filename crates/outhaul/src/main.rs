@@ -16,6 +16,7 @@ mod exit;
 mod listener;
 mod logging;
 mod output;
+mod password_file;
 mod progress;
 mod server;
 mod slot;

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::export::State;
 use outhaul_exports::notice::check_address;
+use outhaul_exports::password::Password;
 use outhaul_exports::principal::Principal;
 use outhaul_exports::query::{Column, DeletedRows, Expr, OrderBy, Protection, Query, Select};
 use outhaul_exports::service::SessionAsk;
@@ -55,6 +56,11 @@ pub struct CreateExport {
     /// Whether each file is encrypted whole, after packing, to the tenant's OpenPGP key (default:
     /// `none`).
     pub file_encryption: Option<FileEncryption>,
+    /// What opens the files: 1 to 256 characters. Files of `xlsx` and `pdf` are encrypted
+    /// themselves, those of other formats inside of the archive, so that `packing` is `zip`. It is
+    /// never shown, and forgotten when the export ends.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
+    pub password: Option<Password>,
     /// Cut each query's rows into several files, after so many rows; at least 100, and at most
     /// 5,000 files come of an export.
     #[schema(minimum = 100)]
@@ -183,6 +189,7 @@ impl CreateExport {
         "packing",
         "encrypted",
         "file_encryption",
+        "password",
         "split_rows",
         "notify",
         "session",
@@ -213,6 +220,7 @@ impl CreateExport {
             packing: members.choice("packing", PACKINGS)?,
             encrypted: members.flag("encrypted")?,
             file_encryption: members.choice("file_encryption", FILE_ENCRYPTIONS)?,
+            password: password(&mut members)?,
             split_rows: members.count("split_rows")?,
             notify: members.object("notify")?.map(NotifyRequest::read).transpose()?,
             session: SessionRequest::take(&mut members)?,
@@ -267,11 +275,18 @@ impl CreateExport {
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
             encryption_key,
-            password: None,
+            password: self.password,
             notices: self.notify.map_or(Ok(Vec::new()), |notify| notify.into_notices(app))?,
             session: None,
         })
     }
+}
+
+/// The password of the files.
+fn password(members: &mut Members) -> Result<Option<Password>> {
+    let Some(text) = members.text("password")? else { return Ok(None) };
+    let checked = Password::new(text);
+    checked.map(Some).map_err(|error| members.wrong("password", error.public().to_owned()))
 }
 
 impl SessionRequest {

@@ -51,6 +51,9 @@ pub struct ExportView {
     /// How each file is encrypted whole, where it is: `openpgp`, to the tenant's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_encryption: Option<&'static str>,
+    /// `true` where the files open with the password that was given when it was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_protected: Option<bool>,
     /// Its place in its session, where it is in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<ExportSessionView>,
@@ -371,6 +374,7 @@ impl ExportView {
             },
             encrypted: export.spec.sealing_key.is_some(),
             file_encryption: export.spec.encryption_key.as_ref().map(|_| "openpgp"),
+            password_protected: export.spec.password.as_ref().map(|_| true),
             session: ExportSessionView::of(export),
             created_at: export.created_at,
             updated_at: export.updated_at,

@@ -17,6 +17,7 @@ mod moments;
 mod object_stores;
 mod openapi;
 mod openpgp;
+mod passwords;
 mod queries;
 mod restarts;
 mod series;

@@ -80,6 +80,32 @@ const FORMS: &[Form] = &[
         packings: BARE,
         ..Form::of("ndjson")
     },
+    Form::of("json"),
+    Form {
+        check: "json-text",
+        option: Some(("numbers", &["text"])),
+        packings: BARE,
+        ..Form::of("json")
+    },
+    Form {
+        check: "json-strings",
+        option: Some(("strings", &["true"])),
+        packings: BARE,
+        ..Form::of("json")
+    },
+    Form {
+        check: "json-arrays",
+        option: Some(("row", &["array"])),
+        packings: BARE,
+        ..Form::of("json")
+    },
+    Form::of("xml"),
+    Form {
+        check: "xml-named",
+        option: Some(("columns", &["named"])),
+        packings: BARE,
+        ..Form::of("xml")
+    },
     Form { option: Some(("codec", &["deflate", "snappy", "zstd", "none"])), ..Form::of("avro") },
     // Polars has neither Avro's maps nor its zstd.
     Form {
@@ -94,6 +120,7 @@ const FORMS: &[Form] = &[
         ..Form::of("parquet")
     },
     Form { object: "documents", check: "documents", packings: BARE, ..Form::of("ndjson") },
+    Form { object: "documents", check: "documents-json", packings: BARE, ..Form::of("json") },
     Form { object: "documents", check: "documents-csv", packings: BARE, ..Form::of("csv") },
 ];
 

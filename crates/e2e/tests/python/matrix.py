@@ -5,7 +5,8 @@ matrix.py make FOLDER
 matrix.py check FOLDER EXPORT FORM none|gzip|zip
 
 `make` writes types.parquet, and documents.ndjson with a field that is JSON. `check` reads the source with pyarrow and the export with every
-reader of its form: csv with Python's csv, DuckDB and Polars, ndjson with Python's json, DuckDB, Polars and pyarrow, avro with fastavro,
+reader of its form: csv with Python's csv, DuckDB and Polars, ndjson with Python's json, DuckDB, Polars and pyarrow, json with Python's json,
+DuckDB and Polars, xml with lxml and Python's expat, avro with fastavro,
 avro-polars with Polars, parquet with pyarrow, DuckDB and Polars, html and xlsx with Python's html.parser and openpyxl. Values are compared
 one by one, types included. What a reader cannot read, by its own limits, is said where it is left out.
 The source may as well be a types.parquet that database_types.py wrote.
@@ -389,6 +390,90 @@ def check_ndjson_text(raw, wanted):
     check_ndjson(raw, wanted, safe_numbers=True)
 
 
+def parsed(raw):
+    return json.loads(raw.decode("utf-8"), parse_float=D, parse_int=D, parse_constant=lambda word: 1 / 0)
+
+
+def documents_of(wanted):
+    """JSON stands in JSON as it is, so that its null is one like any other."""
+    return {name: (t, [v and document(json.loads(v, parse_float=D, parse_int=D)) for v in values])
+            for name, (t, values) in wanted.items() if is_json(t)}
+
+
+def check_json(raw, wanted, safe_numbers=False):
+    rows = parsed(raw)
+    assert all(list(row) == list(wanted) for row in rows)
+    got = {name: [from_json(t, row[name], safe_numbers) for row in rows] for name, (t, _) in wanted.items()}
+    check_columns("json: Python", wanted | documents_of(wanted), got)
+
+    with on_disk(raw, ".json") as path:
+        types = {name: duck_type(t, safe_numbers) for name, (t, _) in wanted.items() if duck_type(t, safe_numbers)}
+        listed = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
+        table = duck(f"select * from read_json('{path}', format='array', columns={{{listed}}})").to_arrow_table()
+        got = {}
+        for name, kind in types.items():
+            data_type, column = wanted[name][0], table[name]
+            got[name] = text_column(data_type, column) if kind == "VARCHAR" else plain(column.type, column)
+        check_columns("json: DuckDB", {name: wanted[name] for name in types}, got)
+
+    import polars
+
+    kinds = {name: polars_type(t, safe_numbers) for name, (t, _) in wanted.items() if polars_type(t, safe_numbers)}
+    # Polars looks for every column of the file in the list; what it is not told it would guess.
+    frame = polars.read_json(raw, schema_overrides=kinds, infer_schema_length=None)
+    got = {}
+    for name, kind in kinds.items():
+        column = frame[name].to_arrow()
+        got[name] = text_column(wanted[name][0], column) if kind == polars.String else plain(column.type, pa.chunked_array([column]))
+    check_columns("json: Polars", {name: wanted[name] for name in kinds}, got)
+
+
+def check_json_text(raw, wanted):
+    """With the numbers that a binary double would round as texts."""
+    check_json(raw, wanted, safe_numbers=True)
+
+
+def check_json_strings(raw, wanted):
+    """Every value is a string; only nulls are none."""
+    rows = parsed(raw)
+    assert all(isinstance(value, str) or value is None for row in rows for value in row.values())
+    check_columns("json: Python", wanted, cells(wanted, [list(row.values()) for row in rows], list(rows[0])))
+
+
+def check_json_arrays(raw, wanted):
+    """Rows are arrays, in the order of the columns."""
+    got = {name: [from_json(t, row[at]) for row in parsed(raw)] for at, (name, (t, _)) in enumerate(wanted.items())}
+    check_columns("json: Python", wanted | documents_of(wanted), got)
+
+
+def check_xml(raw, wanted, named=False):
+    import lxml.etree
+    import xml.etree.ElementTree
+
+    # XML cannot hold most control characters, not even by reference; the export warns of it.
+    wanted = {name: (t, [xml_text(v) if isinstance(v, str) else v for v in values]) for name, (t, values) in wanted.items()}
+    strict = lxml.etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    roots = {"lxml": lxml.etree.fromstring(raw, strict), "expat": xml.etree.ElementTree.fromstring(raw)}
+    for reader, root in roots.items():
+        assert root.tag == "rows" and all(row.tag == "row" for row in root), root.tag
+        rows = []
+        for row in root:
+            assert all(element.tag == "column" for element in row) or not named
+            values = {element.get("name") if named else element.tag: element.text or "" for element in row}
+            assert len(values) == len(row) and list(values) == [name for name in wanted if name in values]
+            rows.append([values.get(name) for name in wanted])
+        check_columns(f"xml: {reader}", wanted, cells(wanted, rows, list(wanted)))
+
+
+def check_xml_named(raw, wanted):
+    """With the columns' names in attributes."""
+    check_xml(raw, wanted, named=True)
+
+
+def xml_text(text):
+    return "".join("\ufffd" if (ord(c) < 32 and c not in "\t\n\r") or c in "\ufffe\uffff" else c for c in text)
+
+
 def duck_type(data_type, safe_numbers):
     """What DuckDB is told a column is. Texts are read back as values here. It reads a number through a binary double unless it is an
     integer of 64 bits, so that wide decimals are exact as texts only."""
@@ -635,6 +720,12 @@ def check_documents(raw, _):
     SEEN["ndjson: Python"] = len(rows)
 
 
+def check_documents_json(raw, _):
+    """And so it does in a document."""
+    rows = json.loads(raw.decode("utf-8"), parse_float=str, parse_int=str)
+    check_documents("\n".join(json.dumps(row) for row in rows).encode(), _)
+
+
 def check_documents_csv(raw, _):
     """The same field is its text in csv."""
     rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
@@ -659,8 +750,9 @@ def check(folder, path, form, packing):
 
 CHECKS = {
     "avro": check_avro, "avro-polars": check_avro_polars, "csv": check_csv, "documents": check_documents,
-    "documents-csv": check_documents_csv, "html": check_html, "ndjson": check_ndjson, "ndjson-text": check_ndjson_text,
-    "parquet": check_parquet, "xlsx": check_xlsx,
+    "documents-csv": check_documents_csv, "documents-json": check_documents_json, "html": check_html, "json": check_json,
+    "json-arrays": check_json_arrays, "json-strings": check_json_strings, "json-text": check_json_text, "ndjson": check_ndjson,
+    "ndjson-text": check_ndjson_text, "parquet": check_parquet, "xlsx": check_xlsx, "xml": check_xml, "xml-named": check_xml_named,
 }
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ impl Planner for FakePlanner {
     }
 }
 
-/// Six formats, each with one option, `header`.
+/// Nine formats, each with one option, `header`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FakeFormats;
 
@@ -230,7 +230,10 @@ impl Formats for FakeFormats {
             ("csv", "CSV", "text/csv", true),
             ("html", "HTML", "text/html", true),
             ("xlsx", "Excel", xlsx, false),
+            ("pdf", "PDF", "application/pdf", false),
+            ("json", "JSON", "application/json", true),
             ("ndjson", "NDJSON", "application/x-ndjson", true),
+            ("xml", "XML", "application/xml", true),
             ("avro", "Avro", "application/avro", false),
             ("parquet", "Parquet", "application/vnd.apache.parquet", false),
         ];
@@ -241,7 +244,7 @@ impl Formats for FakeFormats {
                 media_type: media_type.to_owned(),
                 extension: id.to_owned(),
                 text,
-                takes_password: id == "xlsx",
+                takes_password: ["xlsx", "pdf"].contains(&id),
             })
             .to_vec()
     }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use super::options::{Nulls, Numbers};
 use crate::cells::embed::{Embedder, is_json};
@@ -166,7 +166,7 @@ mod tests {
 
     use arrow_array::types::Int32Type;
     use arrow_array::*;
-    use arrow_schema::{Fields, Schema};
+    use arrow_schema::{DataType, Field, Fields, Schema};
     use serde_json::Value;
 
     use super::*;

@@ -26,8 +26,9 @@ use outhaul_exports::spec::FormatChoice;
 use outhaul_exports::{Clock as _, SystemClock};
 use outhaul_formats::openpgp::PublicKey;
 use outhaul_formats::pack::EntryName;
+use outhaul_formats::pipeline::check_password;
 use outhaul_formats::seal::KEY_BYTES_MAX;
-use outhaul_formats::{Entry, Packing, Pipeline, PipelineOptions, Report};
+use outhaul_formats::{Entry, Packing, Password, Pipeline, PipelineOptions, Report};
 use outhaul_worker::formats::chosen;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -36,7 +37,7 @@ use crate::cli::Pack;
 use crate::config::size::{Size, human};
 use crate::exit::{Code, Exit};
 use crate::output::{count, errln, outln};
-use crate::{exit, progress, sources};
+use crate::{exit, password_file, progress, sources};
 use sink::Output;
 
 /// Batches between the engine and the encoders.
@@ -48,7 +49,7 @@ const SOURCE: &str = "given";
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("what").required(true).args(["object", "sql"]),
-    after_help = "Tables are named by their file's name without its ending.\n\nExamples:\n  outhaul run --source lineitem.parquet --object lineitem --format csv --pack gzip --output lineitem.csv.gz\n  outhaul run --source data/ --sql 'select \"Currency\", count(*) from \"Invoice\" group by 1' --output -\n  outhaul run --source orders.csv --object orders --fields id,total --where 'total > 100' --format xlsx --output orders.xlsx\n  outhaul run --source orders.csv --object orders --pack gzip --encrypt-to key.asc --output orders.csv.gz.pgp"
+    after_help = "Tables are named by their file's name without its ending.\n\nExamples:\n  outhaul run --source lineitem.parquet --object lineitem --format csv --pack gzip --output lineitem.csv.gz\n  outhaul run --source data/ --sql 'select \"Currency\", count(*) from \"Invoice\" group by 1' --output -\n  outhaul run --source orders.csv --object orders --fields id,total --where 'total > 100' --format xlsx --output orders.xlsx\n  outhaul run --source orders.csv --object orders --pack gzip --encrypt-to key.asc --output orders.csv.gz.pgp\n  outhaul run --source orders.csv --object orders --format json --pack zip --password-file password.txt --output orders.zip"
 )]
 pub struct Options {
     /// A folder of files, one file, or the address of an object store or a database.
@@ -76,7 +77,7 @@ pub struct Options {
     /// One SELECT statement over the tables.
     #[arg(long, value_name = "TEXT")]
     sql: Option<String>,
-    /// The format: csv, html, xlsx, ndjson, avro, parquet.
+    /// The format: csv, html, xlsx, pdf, json, ndjson, xml, avro, parquet.
     #[arg(long, default_value = "csv")]
     format: String,
     /// An option of the format, such as `delimiter=";"`; a value is JSON, or else a text.
@@ -92,6 +93,10 @@ pub struct Options {
     /// KEY`).
     #[arg(long, value_name = "KEYFILE")]
     encrypt_to: Option<PathBuf>,
+    /// Encrypt with the password that is the first line of this file: the entries of `--pack zip`
+    /// (AES-256), or the file itself where its format can do that.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Print how the query would be run, and what the source would be asked for; read no rows.
     #[arg(long)]
     explain: bool,
@@ -134,8 +139,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn work(options: &Options) -> anyhow::Result<()> {
     // Absent only where a plan is asked for.
     let output = options.output.as_deref().map(Output::open).transpose()?;
-    let pipeline = pipeline_options(options)?;
+    let mut pipeline = pipeline_options(options)?;
     let spill = Spill::new(options.spill_dir.as_deref())?;
+    pipeline.options.spill_dir = Some(spill.0.clone());
     let limits = RunLimits {
         memory_bytes: options.memory.0,
         spill_bytes: u64::MAX,
@@ -290,18 +296,32 @@ fn pipeline_options(options: &Options) -> anyhow::Result<PipelineOptions> {
     }
     let (format, format_options) = chosen(&choice).map_err(exit::usage)?;
     let default = PipelineOptions::new(format);
+    let packing = match options.pack {
+        Pack::None => Packing::None,
+        Pack::Gzip => Packing::Gzip,
+        Pack::Zip => Packing::Zip,
+    };
+    let password = options.password_file.as_deref().map(password).transpose()?;
+    if password.is_some() {
+        check_password(format, packing).map_err(|error| {
+            Exit::new(Code::Usage, format!("--password-file: {error}; see --pack"))
+        })?;
+    }
     Ok(PipelineOptions {
         options: format_options,
-        packing: match options.pack {
-            Pack::None => Packing::None,
-            Pack::Gzip => Packing::Gzip,
-            Pack::Zip => Packing::Zip,
-        },
+        packing,
+        password,
         encryption: options.encrypt_to.as_deref().map(encryption_key).transpose()?,
         threads: options.threads.unwrap_or(default.threads).max(1),
         cancel: Arc::new(AtomicBool::new(false)),
         ..default
     })
+}
+
+/// The password of a file.
+fn password(file: &Path) -> anyhow::Result<Password> {
+    let checked = password_file::read(file)?;
+    Ok(Password::new(checked.reveal().unwrap_or_default())?)
 }
 
 /// The key of a file.

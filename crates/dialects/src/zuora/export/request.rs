@@ -64,7 +64,7 @@ impl Flags {
     }
 }
 
-/// A format, in the documentation's spelling; the last three are not Zuora's.
+/// A format, in the documentation's spelling; those behind `Excel` are not Zuora's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// Comma-separated values.
@@ -75,9 +75,18 @@ pub enum Format {
     Html,
     /// A workbook.
     Excel,
+    /// One JSON document.
+    #[serde(rename = "json")]
+    Json,
     /// One JSON object a line.
     #[serde(rename = "ndjson")]
     Ndjson,
+    /// One XML document.
+    #[serde(rename = "xml")]
+    Xml,
+    /// Pages.
+    #[serde(rename = "pdf")]
+    Pdf,
     /// An Avro object container.
     #[serde(rename = "avro")]
     Avro,
@@ -87,11 +96,21 @@ pub enum Format {
 }
 
 impl Format {
+    const ALL: [Self; 9] = [
+        Self::Csv,
+        Self::Html,
+        Self::Excel,
+        Self::Json,
+        Self::Ndjson,
+        Self::Xml,
+        Self::Pdf,
+        Self::Avro,
+        Self::Parquet,
+    ];
+
     /// The format of that name, in any case.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Csv, Self::Html, Self::Excel, Self::Ndjson, Self::Avro, Self::Parquet]
-            .into_iter()
-            .find(|format| format.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|format| format.name().eq_ignore_ascii_case(name))
     }
 
     /// Its name on the wire.
@@ -100,7 +119,10 @@ impl Format {
             Self::Csv => "csv",
             Self::Html => "html",
             Self::Excel => "Excel",
+            Self::Json => "json",
             Self::Ndjson => "ndjson",
+            Self::Xml => "xml",
+            Self::Pdf => "pdf",
             Self::Avro => "avro",
             Self::Parquet => "parquet",
         }
@@ -167,7 +189,8 @@ impl Wanted {
         let format = Format::named(format).ok_or_else(|| {
             let shown = shown(format);
             Refusal::invalid(format!(
-                "Format must be csv, html or Excel, or one of ndjson, avro and parquet, not {shown}"
+                "Format must be csv, html or Excel, or one of json, ndjson, xml, pdf, avro and \
+                 parquet, not {shown}"
             ))
         })?;
         let query = text(&map, "Query")?.filter(|query| !query.trim().is_empty());

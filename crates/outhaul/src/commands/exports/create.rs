@@ -12,6 +12,7 @@ use crate::cli::{Output, Pack};
 use crate::client::{Client, completed, text};
 use crate::exit::{Code, Exit};
 use crate::output::{errln, outln};
+use crate::password_file;
 
 /// Its options.
 #[derive(Debug, Args)]
@@ -52,7 +53,7 @@ pub struct Options {
     /// input).
     #[arg(long, value_name = "FILE")]
     request: Option<String>,
-    /// The format: csv, html, xlsx, ndjson, avro, parquet.
+    /// The format: csv, html, xlsx, pdf, json, ndjson, xml, avro, parquet.
     #[arg(long, default_value = "csv", conflicts_with = "request")]
     format: String,
     /// How files are packed.
@@ -64,6 +65,10 @@ pub struct Options {
     /// Encrypt each file whole, after packing, to the tenant's OpenPGP key.
     #[arg(long, value_name = "HOW", default_value = "none", conflicts_with = "request")]
     file_encryption: FileEncryption,
+    /// Encrypt the files with the password that is the first line of this file: the entries of
+    /// `--pack zip` (AES-256), or the files themselves where their format can do that.
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    password_file: Option<PathBuf>,
     /// A name for it.
     #[arg(long, conflicts_with = "request")]
     label: Option<String>,
@@ -166,6 +171,9 @@ fn body(options: &Options) -> anyhow::Result<Value> {
     }
     if options.file_encryption == FileEncryption::Openpgp {
         body["file_encryption"] = json!("openpgp");
+    }
+    if let Some(file) = &options.password_file {
+        body["password"] = json!(password_file::read(file)?.reveal());
     }
     Ok(body)
 }
