@@ -17,7 +17,7 @@ use arrow_array::{
 };
 use arrow_cast::display::{ArrayFormatter, FormatOptions as ShowOptions};
 use outhaul_formats::pack::{EntryName, Password};
-use outhaul_formats::pdf::{Orientation, Paper, PdfOptions, Slot};
+use outhaul_formats::pdf::{Orientation, Paper, PdfOptions, Place, Slot, Widths};
 use outhaul_formats::{
     Entry, FormatOptions, Pipeline, PipelineOptions, Report, WarningKind, format,
 };
@@ -340,4 +340,64 @@ fn more_cells_than_a_document_may_have_are_refused() {
     let error = pipeline.push(batch).and_then(|()| pipeline.finish().map(drop)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("more than 1000000 cells, 125000 rows of 8 columns"), "{text}");
+}
+
+#[test]
+fn the_largest_document_is_whole() {
+    let batches: Vec<_> =
+        (0..166_666).step_by(8_192).map(|at| rows(at, 8_192.min(166_666 - at))).collect();
+    let start = std::time::Instant::now();
+    let (path, report) = write("largest.pdf", &batches, PdfOptions::default(), None);
+    let bytes = fs::metadata(&path).unwrap().len();
+    println!("{} rows, {bytes} bytes in {:?}", report.rows, start.elapsed());
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
+    assert_eq!((report.rows, report.bytes_written), (166_666, bytes));
+    if let Some((done, text)) = run("pdfinfo", &[path.to_str().unwrap()]) {
+        assert!(done && text.contains("Pages:           2733"), "{text}");
+    }
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn texts_stand_where_they_are_asked_to_and_paper_grows() {
+    // So many rows that the texts below the table need a page of their own or share the last one.
+    for count in [1, 56, 57, 58, 59, 60, 61, 62, 63, 64] {
+        let options = PdfOptions {
+            title: "Sum of all".to_owned(),
+            title_at: Place::Bottom,
+            description: "Figures of the year\nbefore audit.".to_owned(),
+            description_at: Place::Bottom,
+            widths: Widths::Equal,
+            grid: false,
+            header: false,
+            header_center: Slot::Page,
+            footer_center: Slot::Blank,
+            ..PdfOptions::default()
+        };
+        let (path, _) = write(&format!("below-{count}.pdf"), &[rows(0, count)], options, None);
+        check_structure(&path, None);
+        if count == 56 {
+            render(&path, 1, 1);
+        }
+        let Some((_, text)) = run("pdftotext", &["-raw", path.to_str().unwrap(), "-"]) else {
+            return;
+        };
+        let below = "Sum of all\nFigures of the year\nbefore audit.";
+        assert!(text.contains(below), "{text}");
+        assert_eq!(text.matches("Sum of all").count(), 1);
+        assert!(!text.contains("customer"), "there are no headings");
+        fs::remove_file(path).unwrap();
+    }
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..3));
+    let names = (0..60).map(|at| (format!("a rather long name {at}"), numbers.clone()));
+    let batch = RecordBatch::try_from_iter(names).unwrap();
+    let options = PdfOptions { paper: Paper::AutoWidth, ..PdfOptions::default() };
+    let (path, report) = write("wide.pdf", &[batch], options, None);
+    assert_eq!(report.warnings().count(), 0);
+    render(&path, 1, 1);
+    let Some((_, info)) = run("pdfinfo", &[path.to_str().unwrap()]) else { return };
+    let width = info.split("Page size:").nth(1).unwrap().split_whitespace().next().unwrap();
+    let width: f64 = width.parse().unwrap();
+    assert!((3_000.0..14_400.0).contains(&width), "{info}");
 }

@@ -65,7 +65,7 @@ impl Face {
 
     fn read(style: Style, data: &'static [u8], name: &'static str) -> Option<Self> {
         let font = Font::new(Source::from(data), 0)?;
-        let metrics = font.metrics().clone();
+        let metrics = *font.metrics();
         let line = metrics.h_line()?;
         let whole = |units: f64| units.round() as i32;
         let bounds = metrics.bounds;

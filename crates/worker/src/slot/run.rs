@@ -56,7 +56,8 @@ pub(crate) async fn run(
     counters: &Arc<Counters>,
     cancel: &CancellationToken,
 ) -> Result<Finished, Stop> {
-    let (format, options) = formats::chosen(&run.spec.format)?;
+    let (format, mut options) = formats::chosen(&run.spec.format)?;
+    options.spill_dir = Some(limits.spill_dir.clone());
     let encryption = encryption(&run.spec, parts.clock.now())?;
     let password = password(&run.spec)?;
     let names = naming::entry_names(&run.spec, format.extension());
