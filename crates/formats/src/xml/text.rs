@@ -89,6 +89,6 @@ pub(super) fn attribute(text: &str) -> Option<String> {
 
 /// Whether XML 1.0 has the character. Surrogates are no characters of a Rust text.
 fn is_char(letter: char) -> bool {
-    !(letter < ' ' && !matches!(letter, '\t' | '\n' | '\r'))
-        && !matches!(letter, '\u{FFFE}' | '\u{FFFF}')
+    let refused = letter < ' ' || matches!(letter, '\u{FFFE}' | '\u{FFFF}');
+    !refused || matches!(letter, '\t' | '\n' | '\r')
 }
