@@ -16,9 +16,9 @@ mod request;
 mod response;
 mod routes;
 mod sessions;
-mod words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

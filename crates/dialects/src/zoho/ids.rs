@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_of_a_job_is_none() {
-        for text in ["", "-1", "+1", "1e3", "12 ", "9223372036854775808", "00000000000000000001", "١"] {
+        for text in
+            ["", "-1", "+1", "1e3", "12 ", "9223372036854775808", "00000000000000000001", "١"]
+        {
             assert_eq!(JobNumber::parse(text), None, "{text}");
         }
         assert!(JobNumber::parse("9223372036854775807").is_some());

@@ -99,10 +99,7 @@ impl CsvOptions {
             }
         };
         if delimiter.is_ascii_alphanumeric()
-            || matches!(
-                delimiter,
-                b'"' | b'\'' | b'\n' | b'\r' | b'+' | b'-' | b'.' | b':' | 0
-            )
+            || matches!(delimiter, b'"' | b'\'' | b'\n' | b'\r' | b'+' | b'-' | b'.' | b':' | 0)
         {
             return refuse(
                 "csv.delimiter",
