@@ -94,5 +94,10 @@ impl Commons {
 }
 
 /// Every dialect there is.
-pub const ALL: &[&dyn Dialect] =
-    &[&native::Native, &zuora::export::ZuoraExport, &zuora::aqua::ZuoraAqua, &userpilot::Userpilot];
+pub const ALL: &[&dyn Dialect] = &[
+    &native::Native,
+    &zuora::export::ZuoraExport,
+    &zuora::aqua::ZuoraAqua,
+    &userpilot::Userpilot,
+    &zoho::Zoho,
+];

@@ -26,6 +26,9 @@ pub use network::{Block, special_use};
 pub const EXPORT_PLACE: &str = "{export}";
 /// In a URL, the place of the word for the export's state.
 pub const STATE_PLACE: &str = "{state}";
+/// In a body of a dialect's own, the place of the moment when the files go, in milliseconds since
+/// the year 1970.
+pub const EXPIRY_PLACE: &str = "{files_expire_ms}";
 
 /// What is not a letter, a digit or a mark that has no meaning in a URL (RFC 3986, section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -183,14 +183,18 @@ fn kinds(notice: &Notice, export: &Export, now: DateTime<Utc>) -> Vec<MessageKin
         Notice::Callback { method, url, words, body } => {
             let word = words.of(export.state);
             let url = callback::fill(url, &export.id.to_string(), word);
-            let body = match body {
+            let text = match body {
                 CallbackBody::None => None,
-                CallbackBody::Json => Some(RequestBody {
-                    media_type: "application/json".to_owned(),
-                    text: event(export, word, now).to_string(),
-                }),
+                CallbackBody::Json => Some(event(export, word, now).to_string()),
+                CallbackBody::Own { completed, failed } => {
+                    let template =
+                        if export.state == State::Completed { completed } else { failed };
+                    let expiry = export.files_expire_at.map(|at| at.timestamp_millis().to_string());
+                    Some(template.replace(callback::EXPIRY_PLACE, &expiry.unwrap_or_default()))
+                }
             };
-            vec![MessageKind::Callback { method: *method, url, body }]
+            let json = |text| RequestBody { media_type: "application/json".to_owned(), text };
+            vec![MessageKind::Callback { method: *method, url, body: text.map(json) }]
         }
     }
 }
@@ -327,7 +331,7 @@ pub(crate) fn check(spec: &ExportSpec, can_mail: bool, rules: Option<&Rules>) ->
             Notice::Callback { method, url, words, body } => {
                 rules.ok_or_else(callback::off)?.check_template(FIELD, url)?;
                 words.check(FIELD)?;
-                if (*method, *body) == (CallbackMethod::Get, CallbackBody::Json) {
+                if *method == CallbackMethod::Get && *body != CallbackBody::None {
                     return Err(Error::invalid(FIELD, "a callback with GET has no body"));
                 }
                 callbacks += 1;
@@ -533,6 +537,24 @@ mod tests {
         assert_eq!(of_end(&export, testing::noon())[0].kind.to(), done);
         export.state = State::Cancelled;
         assert!(of_end(&export, testing::noon()).is_empty());
+    }
+
+    #[test]
+    fn a_dialects_own_body_is_sent_as_it_stands() {
+        let body = CallbackBody::Own {
+            completed: format!(r#"{{"done":true,"until":"{}"}}"#, callback::EXPIRY_PLACE),
+            failed: r#"{"done":false}"#.to_owned(),
+        };
+        let own = callback("https://example.com/x", CallbackMethod::Post, body);
+        let mut export = failed(vec![own]);
+        let text = |export: &Export| match of_end(export, testing::noon()).remove(0).kind {
+            MessageKind::Callback { body: Some(body), .. } => body.text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text(&export), r#"{"done":false}"#);
+        export.state = State::Completed;
+        export.files_expire_at = DateTime::from_timestamp_millis(1_795_311_376_835);
+        assert_eq!(text(&export), r#"{"done":true,"until":"1795311376835"}"#);
     }
 
     #[test]

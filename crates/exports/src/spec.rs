@@ -95,13 +95,21 @@ pub enum CallbackMethod {
 }
 
 /// What the body of a callback says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackBody {
     /// There is none.
     None,
     /// The event as JSON, in the shape that Standard Webhooks proposes.
     Json,
+    /// JSON in a dialect's own shape. [`EXPIRY_PLACE`](crate::callback::EXPIRY_PLACE) stands for the
+    /// moment when the files go, in milliseconds since the year 1970.
+    Own {
+        /// For a completed export.
+        completed: String,
+        /// For a failed one.
+        failed: String,
+    },
 }
 
 /// A dialect's words for the states that are told.

@@ -24,6 +24,10 @@ pub const AUDIENCES: &[Audience] = &[
         id: outhaul_dialects::zuora::AUDIENCE,
         kinds: &[CredentialKind::ClientSecret, CredentialKind::KeyPair, CredentialKind::Password],
     },
+    Audience { id: outhaul_dialects::userpilot::AUDIENCE, kinds: &[CredentialKind::ApiKey] },
+    Audience { id: outhaul_dialects::zoho::AUDIENCE, kinds: &[CredentialKind::ClientSecret] },
+    // A refresh token: it opens the token endpoint, together with a client id and secret.
+    Audience { id: outhaul_dialects::zoho::REFRESH_AUDIENCE, kinds: &[CredentialKind::ApiKey] },
 ];
 
 /// Bytes of a random secret. In hexadecimal it has 40 characters: some clients take at most 42.

@@ -2,6 +2,7 @@
 
 use arrow_schema::SchemaRef;
 
+use super::{Caption, HtmlOptions};
 use crate::cells::{self, Buf, Column, Escape};
 use crate::error::{Error, Result};
 use crate::options::{FormatOptions, ValueOptions};
@@ -16,10 +17,12 @@ const ROWS_PER_LOOK: usize = 1_024;
 const STYLE: &str = "table{border-collapse:collapse}th,td{border:1px solid #999;padding:2px 6px;\
 text-align:left;vertical-align:top;white-space:pre-wrap}th{background:#eee}";
 
-const TAIL: &[u8] = b"</tbody>\n</table>\n</body>\n</html>\n";
+const TABLE_END: &[u8] = b"</tbody>\n</table>\n";
+const PAGE_END: &[u8] = b"</tbody>\n</table>\n</body>\n</html>\n";
 
 pub(super) struct HtmlEncoder {
     head: Vec<u8>,
+    tail: &'static [u8],
     names: Vec<String>,
     values: ValueOptions,
 }
@@ -33,32 +36,56 @@ impl HtmlEncoder {
                 problem: "there is no column to write; select at least one".into(),
             });
         }
-        let mut escaper = Escaper::new("");
-        let mut head = Buf::default();
-        head.slice(
-            b"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
-        );
-        // A title has to hold more than blanks.
-        let title = match options.html.title.trim() {
-            "" => "Export",
-            title => title,
-        };
-        escaper.text(&mut head, title.as_bytes());
-        head.slice(b"</title>\n<style>");
-        head.slice(STYLE.as_bytes());
-        head.slice(b"</style>\n</head>\n<body>\n<table>\n<thead>\n<tr>");
-        for field in schema.fields() {
-            head.slice(b"<th scope=\"col\">");
-            escaper.text(&mut head, field.name().as_bytes());
-            head.slice(b"</th>");
-        }
-        head.slice(b"</tr>\n</thead>\n<tbody>\n");
+        let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
         Ok(Self {
-            head: head.as_slice().to_vec(),
-            names: schema.fields().iter().map(|field| field.name().clone()).collect(),
+            head: head(&names, &options.html),
+            tail: if options.html.page { PAGE_END } else { TABLE_END },
+            names,
             values: options.values.clone(),
         })
     }
+}
+
+/// All that stands in front of the first row.
+fn head(names: &[String], options: &HtmlOptions) -> Vec<u8> {
+    let mut escaper = Escaper::new("");
+    let mut head = Buf::default();
+    // A title has to hold more than blanks.
+    let title = match options.title.trim() {
+        "" => "Export",
+        title => title,
+    };
+    if options.page {
+        head.slice(
+            b"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
+        );
+        escaper.text(&mut head, title.as_bytes());
+        head.slice(b"</title>\n<style>");
+        head.slice(STYLE.as_bytes());
+        head.slice(b"</style>\n</head>\n<body>\n");
+    }
+    head.slice(b"<table>\n");
+    let caption: &[u8] = match options.caption {
+        Caption::None => b"",
+        Caption::Top => b"<caption>",
+        Caption::Bottom => b"<caption style=\"caption-side:bottom\">",
+    };
+    if !caption.is_empty() {
+        head.slice(caption);
+        escaper.text(&mut head, title.as_bytes());
+        head.slice(b"</caption>\n");
+    }
+    if options.header {
+        head.slice(b"<thead>\n<tr>");
+        for name in names {
+            head.slice(b"<th scope=\"col\">");
+            escaper.text(&mut head, name.as_bytes());
+            head.slice(b"</th>");
+        }
+        head.slice(b"</tr>\n</thead>\n");
+    }
+    head.slice(b"<tbody>\n");
+    head.as_slice().to_vec()
 }
 
 impl Encoder for HtmlEncoder {
@@ -100,7 +127,7 @@ impl Encoder for HtmlEncoder {
     }
 
     fn assembler(&self) -> Box<dyn Assembler> {
-        Box::new(Verbatim { head: self.head.clone(), tail: TAIL })
+        Box::new(Verbatim { head: self.head.clone(), tail: self.tail })
     }
 }
 

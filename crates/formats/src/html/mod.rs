@@ -7,7 +7,7 @@ mod options;
 
 use arrow_schema::SchemaRef;
 
-pub use options::HtmlOptions;
+pub use options::{Caption, HtmlOptions};
 
 use crate::error::Result;
 use crate::{Encoder, Format, FormatOptions};

@@ -68,12 +68,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         loaded.config.server.listen = format!("127.0.0.1:{}", options.port);
     }
     logging::for_server(&loaded.config.log)?;
+    let orgs = demo::orgs(&loaded, &checked)?;
     let server = Server::open(loaded, checked).await?;
     let secrets = folder.secrets()?;
     demo::register(&*server.store().access(), &secrets, now).await?;
     server
         .run(|base_url| {
-            folder.announce(base_url, &made, &secrets)?;
+            folder.announce(base_url, &made, &secrets, &orgs)?;
             // Whether somebody reads it does not matter.
             let invitation = folder.invitation(base_url, &made, &secrets);
             std::io::stdout().write_all(invitation.as_bytes()).ok();

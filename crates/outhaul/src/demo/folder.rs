@@ -11,15 +11,17 @@
 mod configuration;
 mod invitation;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use outhaul_dialects::zoho::Directory;
 use outhaul_exports::id;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::data;
 use super::database::{self, Database, SCHEMA};
@@ -276,7 +278,13 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn announce(&self, base_url: &str, made: &Made, secrets: &Secrets) -> anyhow::Result<()> {
+    pub fn announce(
+        &self,
+        base_url: &str,
+        made: &Made,
+        secrets: &Secrets,
+        orgs: &Orgs,
+    ) -> anyhow::Result<()> {
         let source = match &made.source {
             Source::Files => json!({ "kind": "files", "folder": self.0.join("data") }),
             Source::Postgres(database) => {
@@ -295,10 +303,23 @@ impl Folder {
             "rows": made.rows,
             "config": self.config(),
             "source": source,
-            "tenants": secrets.tenants,
+            "tenants": with_orgs(serde_json::to_value(&secrets.tenants)?, orgs),
         }))?;
         write_whole(&self.0.join("demo.json"), &text, 0o600)
     }
+}
+
+/// Where each tenant's views are in Zoho Analytics' API.
+pub type Orgs = BTreeMap<String, Directory>;
+
+fn with_orgs(mut tenants: Value, orgs: &Orgs) -> Value {
+    for (tenant, org) in orgs {
+        let own = tenants[tenant]["zoho"].as_object_mut();
+        if let (Some(own), Ok(Value::Object(org))) = (own, serde_json::to_value(org)) {
+            own.extend(org);
+        }
+    }
+    tenants
 }
 
 /// Writes a file that appears whole or not at all.
@@ -369,7 +390,7 @@ mod tests {
         let key = &first.tenants["acme"].zuora;
         assert_eq!(key.client_id.len(), 36);
         assert!(key.client_secret.len() <= 42);
-        folder.announce("http://x", &files(500), &first).expect("it is written");
+        folder.announce("http://x", &files(500), &first, &Orgs::new()).expect("it is written");
         let mode = fs::metadata(folder.0.join("demo.json")).expect("it is there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
     }
@@ -383,6 +404,7 @@ mod tests {
         for tenant in ["acme", "globex"] {
             let own = older["tenants"][tenant].as_object_mut().expect("it is an object");
             own.remove("userpilot").expect("a new one has it");
+            own.remove("zoho").expect("a new one has it");
         }
         fs::write(&path, older.to_string()).expect("it is written");
         make(&folder, Some(50));
@@ -392,6 +414,7 @@ mod tests {
             let own = now["tenants"][tenant].as_object_mut().expect("it is an object");
             let added = own.remove("userpilot").expect("it is added");
             assert!(added["app_token"].as_str().is_some_and(|token| token.len() >= 20), "{added}");
+            assert!(own.remove("zoho").is_some_and(|added| added["refresh_token"].is_string()));
         }
         assert_eq!(now, older, "nothing else changed");
         make(&folder, None);

@@ -10,6 +10,28 @@ mod folder;
 mod secrets;
 mod source;
 
-pub use folder::Folder;
+use std::sync::Arc;
+
+use outhaul_dialects::zoho;
+use outhaul_exports::principal::Tenant;
+
+use crate::config::Loaded;
+use crate::config::check::Checked;
+
+pub use folder::{Folder, Orgs};
 pub use secrets::register;
 pub use source::{Kind, Wanted};
+
+/// Where each tenant's views are in Zoho Analytics' API.
+///
+/// # Errors
+/// When the section of that dialect is wrong.
+pub fn orgs(loaded: &Loaded, checked: &Checked) -> anyhow::Result<Orgs> {
+    let section = loaded.config.dialects.get(zoho::ID).cloned().unwrap_or_default();
+    let settings = serde_json::Value::from(section.own);
+    let directory = |tenant: &Arc<Tenant>| {
+        let found = zoho::directory(settings.clone(), tenant, &checked.catalog)?;
+        Ok((tenant.id.0.clone(), found))
+    };
+    checked.tenants.iter().map(directory).collect()
+}

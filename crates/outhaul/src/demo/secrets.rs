@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use outhaul_dialects::zoho;
 use outhaul_exports::access::CredentialKind;
 use outhaul_exports::id;
 use outhaul_exports::ports::AccessStore;
@@ -30,6 +31,9 @@ pub struct TenantSecrets {
     /// For Userpilot's export API. A folder that an older demo made has none: it is given one.
     #[serde(default = "UserpilotSecrets::random")]
     pub userpilot: UserpilotSecrets,
+    /// For Zoho Analytics' API; an older folder has none, too.
+    #[serde(default = "ZohoSecrets::random")]
+    pub zoho: ZohoSecrets,
 }
 
 /// Three ways to be let in.
@@ -63,6 +67,23 @@ pub struct UserpilotSecrets {
     pub app_token: String,
 }
 
+/// What becomes an access token.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ZohoSecrets {
+    /// For POST /oauth/v2/token.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// What is exchanged.
+    pub refresh_token: String,
+}
+
+impl ZohoSecrets {
+    fn random() -> Self {
+        Self { client_id: id::uuid(), client_secret: id::secret(20), refresh_token: id::secret(20) }
+    }
+}
+
 impl UserpilotSecrets {
     fn random() -> Self {
         Self { app_token: id::secret(20) }
@@ -82,8 +103,8 @@ impl Secrets {
                 password: id::secret(12),
             };
             let native = NativeSecrets { api_key: id::secret(20) };
-            let userpilot = UserpilotSecrets::random();
-            (owner.id().to_owned(), TenantSecrets { zuora, native, userpilot })
+            let (userpilot, zoho) = (UserpilotSecrets::random(), ZohoSecrets::random());
+            (owner.id().to_owned(), TenantSecrets { zuora, native, userpilot, zoho })
         });
         Self { tenants: tenants.collect() }
     }
@@ -113,6 +134,13 @@ pub async fn register(
             ),
             (zuora, CredentialKind::Password, Some(&vendor.username), &vendor.password),
             (userpilot, CredentialKind::ApiKey, None, &own.userpilot.app_token),
+            (
+                zoho::AUDIENCE,
+                CredentialKind::ClientSecret,
+                Some(&own.zoho.client_id),
+                &own.zoho.client_secret,
+            ),
+            (zoho::REFRESH_AUDIENCE, CredentialKind::ApiKey, None, &own.zoho.refresh_token),
         ];
         for (audience, kind, public, secret) in wanted {
             let public = public.cloned();

@@ -158,12 +158,7 @@ pub fn saved_view(
     let mut chosen = Vec::new();
     for wanted in columns.unwrap_or_default() {
         let Some(column) = all.iter().find(|column| column.title() == wanted) else {
-            let near = error::candidates(wanted, all.iter().map(Column::title));
-            let message = format!(
-                "The column {} is not present in this view.{}",
-                error::shown(wanted),
-                near.strip_prefix(':').unwrap_or_default()
-            );
+            let message = no_column(wanted, all.iter().map(Column::title));
             return Err(SqlError { code: 8015, message, line: 1, column: 1 });
         };
         chosen.push(column);
@@ -183,6 +178,13 @@ pub fn saved_view(
     let made = chosen.iter().map(made).collect();
     writer.tables.insert(0, saved_name.to_owned());
     finished(writer, text, made)
+}
+
+/// The sentence for a column that a view does not have, with the nearest of those that it has.
+pub fn no_column<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = error::candidates(wanted, known);
+    let near = near.strip_prefix(':').unwrap_or_default();
+    format!("The column {} is not present in this view.{near}", error::shown(wanted))
 }
 
 fn finished(writer: Writer<'_>, text: String, columns: Vec<Made>) -> Result<Statement> {
