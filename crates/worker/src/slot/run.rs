@@ -2,7 +2,8 @@
 //!
 //! For each query: the engine's stream -> bounded channel -> encoding threads -> bounded channel
 //! -> upload. No stage holds more than a few pieces. A file is made visible only after all rows
-//! that were read are known to be in it; the manifest is made only after all files are.
+//! that were read are known to be in it; the manifest is made only after all files are. While the
+//! disk makes one file durable, the next one's rows are on their way already.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use chrono::{DateTime, Utc};
 use outhaul_exports::export::Progress;
 use outhaul_exports::limits::{FILES_MAX, WARNINGS_MAX};
 use outhaul_exports::manifest::{Artifact, ColumnNote, Manifest, Warning};
-use outhaul_exports::ports::{ObjectKey, RunLimits, Snapshot, Upload};
+use outhaul_exports::ports::{ObjectKey, RunLimits, Snapshot, Upload, Written};
 use outhaul_exports::query::{Protection, Query};
 use outhaul_exports::spec::ExportSpec;
 use outhaul_exports::{ArtifactId, Error};
@@ -24,6 +25,7 @@ use outhaul_formats::{
     Entry, EntryReport, FormatOptions, Password, PipelineOptions, Report, pipeline,
 };
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
@@ -72,6 +74,8 @@ pub(crate) async fn run(
         counters,
         cancel,
         warnings: vec![],
+        publishing: None,
+        artifacts: Vec::with_capacity(names.len()),
     };
     // Before any row: what cannot come in increments is refused at once.
     let mut marks = Vec::new();
@@ -82,12 +86,11 @@ pub(crate) async fn run(
             None => None,
         });
     }
-    let mut artifacts = Vec::with_capacity(names.len());
-    for (query, name) in names.into_iter().enumerate() {
-        attempt.write_query(&*snapshot, query, name, &mut artifacts).await?;
-        counters.query_done();
-    }
-    let manifest = Manifest { snapshot: snapshot.note(), artifacts, marks };
+    let wrote = attempt.write_queries(&*snapshot, names).await;
+    // Also after a failure: nothing of this attempt appears when it is over.
+    let published = attempt.published().await;
+    wrote.and(published)?;
+    let manifest = Manifest { snapshot: snapshot.note(), artifacts: attempt.artifacts, marks };
     let read = counters.progress().rows_read;
     same_count("rows read and rows listed", read, manifest.rows())?;
     Ok(Finished { manifest, warnings: attempt.warnings })
@@ -105,16 +108,59 @@ struct Attempt<'a> {
     counters: &'a Arc<Counters>,
     cancel: &'a CancellationToken,
     warnings: Vec<Warning>,
+    /// The file that is being made durable.
+    publishing: Option<Publishing>,
+    /// Files that are.
+    artifacts: Vec<Artifact>,
+}
+
+/// A file of which all bytes were handed over.
+struct Publishing {
+    written: JoinHandle<outhaul_exports::Result<Written>>,
+    /// How many bytes there were.
+    bytes: u64,
+    /// All that is known of it but what [`Written`] says.
+    artifact: Artifact,
 }
 
 impl Attempt<'_> {
+    async fn write_queries(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        names: Vec<EntryName>,
+    ) -> Result<(), Stop> {
+        for (query, name) in names.into_iter().enumerate() {
+            self.write_query(snapshot, query, name).await?;
+            self.counters.query_done();
+        }
+        Ok(())
+    }
+
+    /// Waits until the file on its way is durable.
+    async fn published(&mut self) -> Result<(), Stop> {
+        let Some(Publishing { written, bytes, artifact }) = self.publishing.take() else {
+            return Ok(());
+        };
+        let written = written.await.unwrap_or_else(|panic| {
+            Err(Error::internal(format!("an upload's end panicked: {panic}")))
+        })?;
+        same_count("bytes encoded and bytes stored", bytes, written.bytes)?;
+        self.counters.file_done();
+        self.artifacts.push(Artifact {
+            bytes: written.bytes,
+            sha256: written.sha256,
+            block_crc32: written.block_crc32,
+            ..artifact
+        });
+        Ok(())
+    }
+
     /// Writes one query's file, or the files of its parts.
     async fn write_query(
         &mut self,
         snapshot: &dyn Snapshot,
         query: usize,
         name: EntryName,
-        artifacts: &mut Vec<Artifact>,
     ) -> Result<(), Stop> {
         let spec = &self.run.spec;
         let asked = &spec.queries[query].query;
@@ -126,7 +172,7 @@ impl Attempt<'_> {
         let mut parts =
             unless(self.cancel, PartReader::of(rows.batches, spec.split_of(asked))).await?;
         for at in 0.. {
-            if artifacts.len() == FILES_MAX {
+            if self.artifacts.len() + usize::from(self.publishing.is_some()) == FILES_MAX {
                 let text = format!("the export would have more than {FILES_MAX} files: divide it");
                 return Err(Stop::failed("too_many_files", &text, String::new()));
             }
@@ -137,13 +183,8 @@ impl Attempt<'_> {
                 entry.name = naming::part_name(&name, part);
             }
             let key = naming::object_key(self.run.scope.tenant(), &self.run.lease, query, at);
-            let file = self.write_file(&key, entry, &mut parts).await?;
-            self.counters.file_done();
-            artifacts.push(Artifact {
-                query: u32::try_from(query).unwrap_or(u32::MAX),
-                part,
-                ..file
-            });
+            let place = (u32::try_from(query).unwrap_or(u32::MAX), part);
+            self.write_file(&key, entry, &mut parts, place).await?;
             if !unless(self.cancel, parts.another()).await? {
                 break;
             }
@@ -151,13 +192,14 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Writes the file of the part that is next.
+    /// Writes the file of the part that is next, and leaves it to be published.
     async fn write_file(
         &mut self,
         key: &ObjectKey,
         entry: Entry,
         rows: &mut PartReader,
-    ) -> Result<Artifact, Stop> {
+        (query, part): (u32, Option<String>),
+    ) -> Result<(), Stop> {
         let spec = &self.run.spec;
         let name = entry.name.clone();
         let schema = match &entry.sealing {
@@ -175,23 +217,29 @@ impl Attempt<'_> {
             }
         };
         self.warn(&listed);
-        let written = upload.finish().await?;
-        same_count("bytes encoded and bytes stored", report.bytes_written, written.bytes)?;
         let kind = formats::kind(spec)?;
-        Ok(Artifact {
+        // At most one file at a time: what waits for the disk does not grow.
+        if let Err(stop) = self.published().await {
+            give_up(upload).await;
+            return Err(stop);
+        }
+        let artifact = Artifact {
             id: ArtifactId::random(),
-            query: 0,
-            part: None,
+            query,
+            part,
             key: key.path(),
             file_name: naming::file_name(&name, kind.packing, kind.encrypted),
             media_type: kind.media_type.to_owned(),
             text: kind.text,
             rows: listed.rows,
-            bytes: written.bytes,
-            sha256: written.sha256,
-            block_crc32: written.block_crc32,
+            bytes: 0,
+            sha256: String::new(),
+            block_crc32: Vec::new(),
             columns: ColumnNote::of(&schema),
-        })
+        };
+        let written = tokio::spawn(upload.finish());
+        self.publishing = Some(Publishing { written, bytes: report.bytes_written, artifact });
+        Ok(())
     }
 
     /// Reads, encodes and uploads at the same time. The upload comes back unfinished.
