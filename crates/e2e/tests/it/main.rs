@@ -24,3 +24,4 @@ mod series;
 mod sources;
 mod userpilot;
 mod values;
+mod zoho;
