@@ -219,9 +219,39 @@ impl Planner for FakePlanner {
     }
 }
 
-/// Nine formats, each with one option, `header`.
+/// Nine formats. Each takes the option `header`, and those of [`OPTIONS`]; their values are not
+/// looked at.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FakeFormats;
+
+/// Options by format, as the real formats have them.
+const OPTIONS: &[(&str, &[&str])] = &[
+    ("csv", &["delimiter", "line_end", "quoting", "bom"]),
+    ("json", &["document", "row", "lines", "strings", "nulls"]),
+    ("xml", &["columns", "around", "declaration", "lines", "nulls"]),
+    ("xlsx", &["sheet"]),
+    ("html", &["title", "caption", "page"]),
+    (
+        "pdf",
+        &[
+            "title",
+            "description",
+            "date",
+            "paper",
+            "orientation",
+            "margins",
+            "title_at",
+            "description_at",
+            "widths",
+            "header_left",
+            "header_center",
+            "header_right",
+            "footer_left",
+            "footer_center",
+            "footer_right",
+        ],
+    ),
+];
 
 impl Formats for FakeFormats {
     fn sheets(&self) -> Vec<FormatSheet> {
@@ -253,7 +283,10 @@ impl Formats for FakeFormats {
         if self.sheet(&choice.id).is_none() {
             return Err(Error::invalid("format", format!("there is no format {}", choice.id)));
         }
-        match choice.options.keys().find(|key| *key != "header") {
+        let mut own = OPTIONS.iter().filter(|(id, _)| *id == choice.id);
+        let own = own.next().map(|(_, keys)| *keys).unwrap_or_default();
+        let is_known = |key: &str| key == "header" || own.contains(&key);
+        match choice.options.keys().find(|key| !is_known(key)) {
             Some(key) => Err(Error::invalid(format!("options.{key}"), "there is no such option")),
             None => Ok(()),
         }
