@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::Response;
-use http::{HeaderMap, Method, Uri};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use outhaul_exports::export::{Export, State as Stage};
 use outhaul_exports::service::Submission;
 use outhaul_exports::spec::{ExportSpec, QuerySpec};
@@ -148,7 +148,7 @@ pub async fn show(
         found => Some(found?),
     };
     let url = download_url(&app, &caller, number);
-    Ok(success("Fetch export job info", &job(number, export.as_ref(), &url)))
+    Ok(success("Fetch export job info", &job(number, export.as_ref(), &url, app.exports.now())))
 }
 
 /// `GET /bulk/workspaces/{ws}/exportjobs/{job}/data`.
@@ -163,6 +163,9 @@ pub async fn download(
     caller.workspace(&workspace)?;
     let number = JobNumber::parse(&id).ok_or_else(|| no_job(&id))?;
     let export = find(&app, &caller, number).await?;
+    if export.files_expire_at.is_some_and(|end| end <= app.exports.now()) {
+        return Err(no_job(&id));
+    }
     match export.state {
         Stage::Queued => Err(Trouble::not_initiated(format!("Job {number} not initiated."))),
         Stage::Running => Err(Trouble::not_completed(format!("Job {number} not completed."))),
@@ -184,20 +187,29 @@ pub async fn cancel(
     let export = find(&app, &caller, number).await?;
     let cancelled = app.exports.cancel(&caller.who, Some(ID), export.id).await?;
     let url = download_url(&app, &caller, number);
-    Ok(success("Cancel export job", &job(number, Some(&cancelled), &url)))
+    Ok(success("Cancel export job", &job(number, Some(&cancelled), &url, app.exports.now())))
 }
 
 /// A POST on the paths of the vendor, where it is an import.
-pub async fn import() -> Trouble {
-    Trouble::no_rule(
+pub async fn import() -> impl IntoResponse {
+    let trouble = Trouble::no_rule(
         "Data is imported with POST, which this server does not do. To create an export job use \
          GET, or POST CONFIG as a form to .../exportjobs instead of .../data",
-    )
-    .with_status(http::StatusCode::METHOD_NOT_ALLOWED)
+    );
+    only_get(trouble)
+}
+
+/// A HEAD where a GET creates a job: nobody would learn its number, and it would hold a place.
+pub async fn head() -> impl IntoResponse {
+    only_get(Trouble::no_rule("A job is created with GET"))
+}
+
+fn only_get(trouble: Trouble) -> impl IntoResponse {
+    ([(header::ALLOW, "GET")], trouble.with_status(StatusCode::METHOD_NOT_ALLOWED))
 }
 
 fn no_job(id: &str) -> Trouble {
-    let id: String = id.chars().take(40).collect();
+    let id: String = id.chars().filter(|c| !c.is_control()).take(40).collect();
     Trouble::no_job(format!("Job {id} not found."))
 }
 

@@ -14,6 +14,7 @@ use super::ids::named;
 use super::parameter::{Config, VIEW_CHARS_MAX};
 use super::views::{Shown, View};
 use super::{App, columns};
+use crate::kit::json::shown;
 
 /// When things that have no time of their own were made: the API wants one.
 const MADE_AT: &str = "1704067200000";
@@ -112,7 +113,7 @@ pub async fn by_names(
         return Err(Trouble::no_attribute("workspaceName is not present in CONFIG"));
     };
     if name != caller.org.workspace_name {
-        return Err(Trouble::no_view(format!("There is no workspace named {name:?}")));
+        return Err(Trouble::no_view(format!("There is no workspace named {}", shown(name))));
     }
     let mut data = json!({ "workspaces": workspace_item(&caller) });
     if let Some(name) = config.text("viewName")? {

@@ -8,7 +8,7 @@ use super::answer::Trouble;
 use super::parameter::{Config, not_allowed};
 
 /// Characters of a text in a page's corner.
-const TEXT_CHARS_MAX: usize = 1_000;
+const TEXT_CHARS_MAX: usize = 500;
 /// What stands in the corners when CONFIG is silent: the names here, there, and the slot's number.
 const CORNERS: [(&str, &str, u64); 6] = [
     ("leftHeader", "header_left", 1),
@@ -122,7 +122,7 @@ mod tests {
             ("exportLanguage", json!(9), 8119),
             ("leftHeader", json!(7), 8119),
             ("leftHeader", json!([]), 8516),
-            ("leftHeaderText", json!("x".repeat(1_001)), 8507),
+            ("leftHeaderText", json!("x".repeat(501)), 8507),
         ] {
             let refused = read(&Config::of_keys([(key, value)])).expect_err(key);
             assert_eq!(refused.code(), code, "{key}");

@@ -4,6 +4,7 @@
 //! "Get export job details"). The reason of a failure, the progress and the rows are ours: readers
 //! pass over keys that they do not know.
 
+use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
 use serde_json::{Map, Value, json};
 
@@ -20,8 +21,11 @@ fn status(state: Option<State>) -> (&'static str, &'static str) {
     }
 }
 
-/// The data of an answer about a job.
-pub fn job(number: JobNumber, export: Option<&Export>, url: &str) -> Value {
+/// The data of an answer about a job. One whose file's time is over is not there any more, swept
+/// away or not.
+pub fn job(number: JobNumber, export: Option<&Export>, url: &str, now: DateTime<Utc>) -> Value {
+    let is_over = |export: &&Export| export.files_expire_at.is_some_and(|end| end <= now);
+    let export = export.filter(|export| !is_over(export));
     let (code, text) = status(export.map(|export| export.state));
     let mut map = Map::new();
     let mut set = |key: &str, value: Value| map.insert(key.to_owned(), value);
@@ -76,12 +80,18 @@ mod tests {
         let mut codes = Vec::new();
         for state in State::ALL {
             export.state = state;
-            let answer = job(number, Some(&export), "https://x/data");
+            let answer = job(number, Some(&export), "https://x/data", testing::noon());
             assert_eq!(answer["jobId"], number.to_string());
             assert_eq!(answer["downloadUrl"].is_string(), state == State::Completed);
             codes.push(answer["jobCode"].as_str().unwrap_or_default().to_owned());
         }
         assert_eq!(codes, ["1001", "1002", "1004", "1003", "1003", "1005"]);
-        assert_eq!(job(number, None, "")["jobStatus"], "JOB NOT FOUND");
+        assert_eq!(job(number, None, "", testing::noon())["jobStatus"], "JOB NOT FOUND");
+        export.state = State::Completed;
+        export.files_expire_at = Some(testing::noon());
+        for (millis, code) in [(-1, "1004"), (0, "1005")] {
+            let now = testing::noon() + chrono::TimeDelta::milliseconds(millis);
+            assert_eq!(job(number, Some(&export), "", now)["jobCode"], code);
+        }
     }
 }

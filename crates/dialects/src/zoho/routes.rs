@@ -8,6 +8,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderValue, StatusCode, header};
+use percent_encoding::percent_decode_str;
 
 use super::answer::Trouble;
 use super::{App, at_once, jobs, metadata, tokens, v1};
@@ -16,15 +17,16 @@ use crate::kit::request_id::attach;
 
 /// The prefix of all but the token endpoint.
 const PREFIX: &str = "/restapi/v2";
-/// Bytes of the longest address.
-const URI_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the longest address. From 65,535 on the library that reads HTTP refuses it, and could
+/// not say what to do instead.
+const URI_BYTES_MAX: usize = 65_000;
 
 /// The router of this dialect.
 pub fn router(app: App) -> Router {
     let mut router = Router::new()
         .route("/oauth/v2/token", post(tokens::create))
         .route("/oauth/v2/token/", post(tokens::create))
-        .route("/api/{owner}/{*view}", get(v1::export).post(v1::export));
+        .route("/api/{owner}/{*view}", get(v1::export).head(jobs::head).post(v1::export));
     for (path, methods) in paths() {
         router = router
             .route(&format!("{PREFIX}{path}"), methods.clone())
@@ -52,8 +54,8 @@ fn paths() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/workspaces/{ws}", get(metadata::workspace)),
         ("/workspaces/{ws}/views", get(metadata::views)),
         ("/workspaces/{ws}/views/{view}/metadata", get(metadata::columns_of)),
-        ("/workspaces/{ws}/views/{view}/data", get(at_once::view)),
-        ("/workspaces/{ws}/data", get(at_once::sql)),
+        ("/workspaces/{ws}/views/{view}/data", get(at_once::view).head(jobs::head)),
+        ("/workspaces/{ws}/data", get(at_once::sql).head(jobs::head)),
         ("/workspaces/{ws}/querytables", get(metadata::query_tables)),
         ("/workspaces/{ws}/querytables/{view}", get(metadata::query_table)),
         ("/workspaces/{ws}/folders", get(metadata::folders)),
@@ -63,8 +65,11 @@ fn paths() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/dashboards", get(metadata::dashboards)),
         ("/dashboards/owned", get(metadata::some_dashboards)),
         ("/dashboards/shared", get(metadata::some_dashboards)),
-        ("/bulk/workspaces/{ws}/views/{view}/data", get(jobs::of_view).post(jobs::import)),
-        ("/bulk/workspaces/{ws}/data", get(jobs::of_sql).post(jobs::import)),
+        (
+            "/bulk/workspaces/{ws}/views/{view}/data",
+            get(jobs::of_view).head(jobs::head).post(jobs::import),
+        ),
+        ("/bulk/workspaces/{ws}/data", get(jobs::of_sql).head(jobs::head).post(jobs::import)),
         // A form for what is too long for an address; a POST on the paths above would be an import.
         ("/bulk/workspaces/{ws}/views/{view}/exportjobs", post(jobs::of_view_by_form)),
         ("/bulk/workspaces/{ws}/exportjobs", post(jobs::of_sql_by_form)),
@@ -73,7 +78,7 @@ fn paths() -> Vec<(&'static str, MethodRouter<App>)> {
     ]
 }
 
-/// Refuses addresses that are too long, and adds what every answer carries.
+/// Refuses addresses that are too long or no text, and adds what every answer carries.
 async fn guard(request: Request, next: Next) -> Response {
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     let mut response = if length > URI_BYTES_MAX {
@@ -83,6 +88,8 @@ async fn guard(request: Request, next: Next) -> Response {
         ))
         .with_status(StatusCode::URI_TOO_LONG)
         .into_response()
+    } else if percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+        Trouble::no_rule("The path is not UTF-8").into_response()
     } else if is_prefetch(&request) {
         Trouble::not_permitted("A GET that creates jobs is not for prefetching").into_response()
     } else {

@@ -121,9 +121,10 @@ impl Subject {
     /// What is wrong with a job of this, by the code of its query where the query is what is wrong.
     pub fn refused(&self, error: Error) -> Trouble {
         match error.kind() {
-            ErrorKind::Invalid { field } if field.starts_with("queries") => {
+            ErrorKind::Invalid { field } if matches!(field.as_str(), "query" | "where") => {
                 Trouble::of_query(self.engine_code, error.public())
             }
+            ErrorKind::Unsupported => Trouble::of_query(self.engine_code, error.public()),
             _ => error.into(),
         }
     }

@@ -18,6 +18,7 @@ use super::subject::Subject;
 use super::views::View;
 use super::wanted::Wanted;
 use super::{App, at_once};
+use crate::kit::json::shown;
 use crate::kit::{body, query};
 
 /// Parameters, and the keys of CONFIG that they are.
@@ -75,7 +76,7 @@ async fn answered(
     let (workspace, view) = split(names)
         .ok_or_else(|| Trouble::no_view("The path names no workspace, or more than a view"))?;
     if workspace != caller.org.workspace_name {
-        return Err(Trouble::no_workspace(format!("Workspace not found: {workspace:?}")));
+        return Err(Trouble::no_workspace(format!("Workspace not found: {}", shown(&workspace))));
     }
     let path = uri.path();
     // With a statement, whichever view the path names says nothing.
