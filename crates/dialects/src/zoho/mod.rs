@@ -17,6 +17,8 @@ mod response;
 mod routes;
 pub mod sql;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod v1;
 mod views;
