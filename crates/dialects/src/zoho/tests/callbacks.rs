@@ -37,13 +37,11 @@ async fn no_job_calls_where_nothing_is_sent() {
         let answer = server
             .ask("POST", &view_form("Account"), &parameter(&json!({ "callbackUrl": url })))
             .await;
-        let (status, code) = match url.contains('\0') {
-            // No text of CONFIG holds one.
-            true => (400, if answer.trouble().1 == 8080 { 8125 } else { 0 }),
-            false => answer.trouble(),
-        };
+        let (status, code) = answer.trouble();
         assert_eq!(status, 400, "{url:?}");
-        assert!(matches!(code, 8125 | 8127), "{url:?} {code}");
+        // No text of CONFIG holds a NUL.
+        let expected: &[u64] = if url.contains('\0') { &[8080] } else { &[8125, 8127] };
+        assert!(expected.contains(&code), "{url:?} {code}");
         codes.insert(*url, code);
         let statement = json!({ "sqlQuery": "select Id from Account", "callbackUrl": url });
         let again = server.ask("POST", SQL_FORM, &parameter(&statement)).await;
