@@ -151,8 +151,9 @@ def options():
     assert json.loads(of("Account", **none, responseFormat="json", keyValueFormat="false"))["response"]["result"] == {"column_order": ["Id", "Name"], "rows": []}
     assert b"<rows" in of("Account", **none, responseFormat="Xml")
     assert of("Account", **none, responseFormat="pdf").startswith(b"%PDF-")
-    for config in ({"includeHeader": False}, {"includeTitle": 2}, {"includeTitle": 1}):
-        of("Account", **none, responseFormat="html", **config)
+    for config, heads, captions in [({"includeHeader": False}, 0, 1), ({"includeTitle": 2}, 2, 0), ({"includeTitle": 1}, 2, 1)]:
+        page = of("Account", **none, **config, responseFormat="html")
+        assert (page.count(b"<th "), page.count(b"<caption")) == (heads, captions), (config, page)
     print(f"{count} ways to write a view, each read back")
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 
 import duckdb
+import pyarrow
 import pyarrow.csv
 from zoho_client import Zoho
 
@@ -17,7 +18,7 @@ zoho, folder, file = Zoho(base, json.loads(account)), pathlib.Path(folder), path
 STATEMENT = """
   SELECT e."Internal Event Id" AS "Event", u."Plan" AS "Plan", u."Score" AS "Score",
          COUNT(*) AS "Count", SUM(COALESCE(e."Screen Width", 0)) AS "Width"
-  FROM "Event" e INNER JOIN "User" u ON e."User Id" = u."User Id"
+  FROM "User" u INNER JOIN "Event" e ON e."User Id" = u."User Id"
   GROUP BY e."Internal Event Id", u."Plan", u."Score"
 """
 begun = time.monotonic()
@@ -30,7 +31,7 @@ with zoho.get(info["downloadUrl"], org=False) as answer:
 fetched = time.monotonic() - begun - made
 assert file.stat().st_size == info["bytes"] and info["rows"] >= int(least), info
 
-text = pyarrow.csv.ConvertOptions(column_types={"Event": "string", "Plan": "string", "Score": "decimal128(18, 2)"}, strings_can_be_null=True)
+text = pyarrow.csv.ConvertOptions(column_types={"Event": "string", "Plan": "string", "Score": pyarrow.decimal128(18, 2)}, strings_can_be_null=True)
 got = pyarrow.csv.read_csv(file, convert_options=text)
 assert got.num_rows == info["rows"], (got.num_rows, info)
 connection = duckdb.connect()

@@ -30,7 +30,7 @@ def of_csv(raw, delimiter=",", line_end="\r\n", quote='"', header=True):
 def of_csv_by_polars(raw):
     import polars
 
-    frame = polars.read_csv(raw, infer_schema=False, missing_utf8_is_empty_string=True)
+    frame = polars.read_csv(raw, infer_schema=False).fill_null("")
     return frame.columns, frame.rows()
 
 

@@ -1,11 +1,14 @@
 //! A client of the Zoho dialect, as small as a user's script.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use outhaul_e2e::Server;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// How long an export may take here.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -129,4 +132,14 @@ pub async fn refused(answer: Response) -> anyhow::Result<(u16, u64, String)> {
     ensure!(body["status"] == "failure" && body["data"]["errorMessage"].is_string(), "{body}");
     let code = body["data"]["errorCode"].as_u64().with_context(|| body.to_string())?;
     Ok((status, code, body["summary"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// The status and the whole answer to a request that is sent as it is, on a connection of its own.
+pub async fn answered(address: SocketAddr, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request).await?;
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await??;
+    let status = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+    Ok((status.context("no answer at all")?, answer))
 }

@@ -12,10 +12,8 @@ use outhaul_e2e::server::{Options, Server};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use super::client::{PATIENCE, Zoho, accepted};
+use super::client::{Zoho, accepted, answered};
 
 const REQUESTS: usize = 3_000;
 const LANES: usize = 6;
@@ -338,16 +336,6 @@ fn whole(
     out.extend(format!("Content-Length: {}\r\n\r\n", body.len()).bytes());
     out.extend(body);
     out
-}
-
-/// The status and the rest of the answer.
-async fn answered(address: SocketAddr, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request).await?;
-    let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await??;
-    let status = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
-    Ok((status.context("no answer at all")?, answer))
 }
 
 /// What only the other tenant may see.

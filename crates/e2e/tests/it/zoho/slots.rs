@@ -89,7 +89,6 @@ async fn five_run_and_survive_a_kill() -> anyhow::Result<()> {
         let told = client.job(job).await?;
         let url = format!("{}{}/exportjobs/{job}/data", server.base_url, client.bulk());
         assert_eq!(told["jobStatus"], "JOB COMPLETED");
-        println!("{told}");
         assert_eq!(told["downloadUrl"], url, "it names the server as it is now");
     }
     // All places are free again.
