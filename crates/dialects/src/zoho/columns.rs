@@ -78,7 +78,9 @@ fn described(
         FieldType::Integer | FieldType::Decimal | FieldType::Float => {
             set("thousandSeparator", "".into());
             set("decimalSeparator", ".".into());
-            set("decimalPlaces", 0.into());
+            // How many a decimal has is its column's affair; amounts are said with two.
+            let places = if field_type == FieldType::Integer { 0 } else { 2 };
+            set("decimalPlaces", places.into());
         }
         _ => {}
     }

@@ -137,9 +137,7 @@ impl Wanted {
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(config: &Config, strict: bool) -> Result<Self, Trouble> {
-        if let Some(key) = config.keys().find(|key| strict && !KNOWN.contains(key)) {
-            return Err(Trouble::bad_config(format!("CONFIG has the unknown key {}", shown(key))));
-        }
+        config.keys().try_for_each(|key| check_key(key, strict))?;
         for key in ["includeRowNums", "includeRowIds"] {
             if config.flag(key)? == Some(true) {
                 return Err(not_allowed(key, "true", "false"));
@@ -174,6 +172,29 @@ impl Wanted {
             password: password(config)?,
             pages: pages::read(config)?,
         })
+    }
+}
+
+/// Passes over a key that is not known, as scripts have some, unless it is likely to be a slip for
+/// one that narrows or locks what is exported.
+fn check_key(key: &str, strict: bool) -> Result<(), Trouble> {
+    const WEIGHTY: [&str; 4] = ["criteria", "selectedColumns", "tableCriteriaList", "password"];
+    const NEAR: f64 = 0.9;
+    if KNOWN.contains(&key) {
+        return Ok(());
+    }
+    let near = |known: &&str| {
+        key.len() <= 40 && strsim::jaro_winkler(&key.to_lowercase(), &known.to_lowercase()) >= NEAR
+    };
+    match WEIGHTY.iter().find(|known| near(known)) {
+        Some(meant) => Err(Trouble::bad_config(format!(
+            "CONFIG has the unknown key {}: did you mean {meant}?",
+            shown(key)
+        ))),
+        None if strict => {
+            Err(Trouble::bad_config(format!("CONFIG has the unknown key {}", shown(key))))
+        }
+        None => Ok(()),
     }
 }
 
