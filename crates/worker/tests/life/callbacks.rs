@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use outhaul_delivery::callback::{Call, Caller, Refusal, UNREACHABLE};
 use outhaul_exports::export::{Export, Failure, Outcome, State};
 use outhaul_exports::lease::{Incarnation, LeaseKey};
-use outhaul_exports::notice::{Message, MessageState};
+use outhaul_exports::notice::{Message, MessageState, Retries};
 use outhaul_exports::ports::{JobStore, LeaseAsk, NewExport, Outbox};
 use outhaul_exports::spec::{CallbackBody, CallbackMethod, Notice, StateWords};
 use outhaul_exports::testing::{self, MemoryStore, TestClock};
@@ -27,6 +27,10 @@ crate::cases![
     a_host_that_hangs_holds_up_no_other,
     without_a_way_for_callbacks_they_wait_and_are_given_up_in_the_end,
 ];
+
+/// The first pause. Pauses that double from it never last as long as the lease of an attempt: what
+/// waits until then is known from what is on its way.
+const PAUSE_SECS: i64 = 31;
 
 /// Receivers, told apart by the first part of the path, and requests by the whole URL.
 #[derive(Default)]
@@ -139,7 +143,14 @@ impl Office {
             mailer: None,
             caller: can_call.then(|| self.world.clone() as Arc<dyn Caller>),
             receivers: Arc::default(),
-            timings: Timings { notice_poll: Duration::from_millis(10), ..Timings::default() },
+            timings: Timings {
+                notice_poll: Duration::from_millis(10),
+                callback_retries: Retries {
+                    pause: Duration::from_secs(PAUSE_SECS.unsigned_abs()),
+                    ..Timings::default().callback_retries
+                },
+                ..Timings::default()
+            },
         };
         Working { task: tokio::spawn(notifier.run(stop.clone())), stop }
     }
@@ -192,12 +203,13 @@ fn sent(messages: &[Message]) -> bool {
 
 async fn a_receiver_is_asked_until_it_takes_it_or_says_never() {
     let office = Office::new();
+    // A host each: one that cannot be reached is not asked for others either for a while.
     let urls = ["busy", "gone", "lost", "ok"]
-        .map(|word| format!("https://example.com/{word}/{{export}}?s={{state}}"));
+        .map(|word| format!("https://{word}.example/{word}/{{export}}?s={{state}}"));
     let export = office.end(&urls.each_ref().map(String::as_str)).await;
     let working = office.work(true);
     for attempt in 1..=4 {
-        let due = office.clock.now() + TimeDelta::seconds(30 << (attempt - 1));
+        let due = office.clock.now() + TimeDelta::seconds(PAUSE_SECS << (attempt - 1));
         let busy = if attempt == 4 { MessageState::Sent } else { MessageState::Waiting };
         let expected = [busy, MessageState::GivenUp, MessageState::Waiting, MessageState::Sent];
         let arrived = |messages: &[Message]| {
@@ -220,7 +232,7 @@ async fn a_receiver_is_asked_until_it_takes_it_or_says_never() {
     assert_eq!(calls.len(), 4);
     assert_eq!((office.world.calls("/gone/").len(), office.world.calls("/ok/").len()), (1, 1));
     for call in &calls {
-        assert_eq!(call.url, format!("https://example.com/busy/{}?s=Not%20done", export.id));
+        assert_eq!(call.url, format!("https://busy.example/busy/{}?s=Not%20done", export.id));
         assert_eq!((call.id, &call.body), (messages[0].id, &calls[0].body));
     }
     let body = calls[0].body.clone().expect("it has one");

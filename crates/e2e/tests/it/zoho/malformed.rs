@@ -396,10 +396,10 @@ async fn lane(
         let body =
             answer.windows(4).position(|four| four == b"\r\n\r\n").map(|at| &answer[at + 4..]);
         let body: Value = serde_json::from_slice(body.unwrap_or_default()).unwrap_or_default();
-        if let (200, Some(job)) = (status, body["data"]["jobId"].as_str()) {
-            if job != world.their_job {
-                tally.jobs.insert(job.to_owned());
-            }
+        if let (200, Some(job)) = (status, body["data"]["jobId"].as_str())
+            && job != world.their_job
+        {
+            tally.jobs.insert(job.to_owned());
         }
     }
     Ok(tally)
@@ -430,7 +430,8 @@ async fn no_request_breaks_the_server_or_the_wall_between_tenants() -> anyhow::R
     let world = Arc::new(world);
 
     let lanes = (0..LANES).map(|number| {
-        let seed = seed.wrapping_add(number as u64);
+        // No two lanes of neighbouring seeds are the same.
+        let seed = seed.wrapping_mul(LANES as u64).wrapping_add(number as u64);
         tokio::spawn(lane(world.clone(), canaries.clone(), seed, REQUESTS / LANES))
     });
     let lanes: Vec<_> = lanes.collect();
