@@ -10,9 +10,9 @@ use outhaul_exports::ExportId;
 use outhaul_exports::export::State as Stage;
 use outhaul_exports::manifest::Manifest;
 
-use super::answer::Trouble;
 use super::auth::{Caller, OrgHeader};
-use super::parameter::{Config, SQL_CHARS_MAX, VIEW_CHARS_MAX};
+use super::error::Trouble;
+use super::request::{Config, SQL_CHARS_MAX, VIEW_CHARS_MAX};
 use super::subject::Subject;
 use super::views::{Shown, View};
 use super::wanted::Wanted;

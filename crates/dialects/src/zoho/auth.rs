@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, header};
 use outhaul_exports::principal::Principal;
 use outhaul_exports::service::Presented;
 
-use super::answer::Trouble;
 use super::config::Org;
+use super::error::Trouble;
 use super::{AUDIENCE, App};
 use crate::kit::headers::{AUTHORIZATION_BYTES_MAX, single};
 

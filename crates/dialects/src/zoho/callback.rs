@@ -7,7 +7,7 @@ use outhaul_exports::spec::{CallbackBody, CallbackMethod, Notice, StateWords};
 use serde_json::json;
 
 use super::App;
-use super::answer::Trouble;
+use super::error::Trouble;
 use super::ids::JobNumber;
 
 const KEY: &str = "callbackUrl";

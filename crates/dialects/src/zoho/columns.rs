@@ -7,8 +7,8 @@ use outhaul_exports::catalog::{Field, FieldType, Object};
 use outhaul_exports::manifest::ColumnNote;
 use serde_json::{Map, Value};
 
-use super::answer::Trouble;
 use super::auth::Caller;
+use super::error::Trouble;
 use super::ids::named;
 use super::subject::saved;
 use super::views::{Shown, View};

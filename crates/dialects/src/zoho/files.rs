@@ -6,8 +6,8 @@ use outhaul_exports::ports::Formats;
 use outhaul_exports::spec::{FormatChoice, Packing};
 use serde_json::{Map, Value, json};
 
-use super::answer::Trouble;
 use super::config::Settings;
+use super::error::Trouble;
 use super::wanted::{Format, Wanted};
 
 /// A file as it is made.
@@ -159,7 +159,7 @@ mod tests {
     use outhaul_exports::testing;
 
     use super::*;
-    use crate::zoho::parameter::Config;
+    use crate::zoho::request::Config;
 
     fn made(keys: &[(&'static str, Value)]) -> File {
         let wanted = Wanted::read(&Config::of_keys(keys.to_vec()), true).expect("it is right");

@@ -16,12 +16,12 @@ use outhaul_exports::{ErrorKind, ExportId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::answer::{Trouble, success};
 use super::auth::{Caller, OrgHeader};
+use super::error::Trouble;
 use super::files::{About, File};
 use super::ids::JobNumber;
-use super::parameter::{Config, SQL_CHARS_MAX, VIEW_CHARS_MAX};
-use super::response::job;
+use super::request::{Config, SQL_CHARS_MAX, VIEW_CHARS_MAX};
+use super::response::{job, success};
 use super::subject::Subject;
 use super::views::View;
 use super::wanted::Wanted;

@@ -8,10 +8,11 @@ use axum::response::Response;
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 
-use super::answer::{Trouble, success};
 use super::auth::{Caller, OrgHeader};
+use super::error::Trouble;
 use super::ids::named;
-use super::parameter::{Config, VIEW_CHARS_MAX};
+use super::request::{Config, VIEW_CHARS_MAX};
+use super::response::success;
 use super::views::{Shown, View};
 use super::{App, columns};
 use crate::kit::json::shown;

@@ -1,18 +1,18 @@
 #![doc = include_str!("docs.md")]
 
-mod answer;
 mod at_once;
 mod auth;
 mod callback;
 mod columns;
 mod config;
+mod error;
 mod files;
 mod ids;
 mod jobs;
 mod metadata;
 pub mod names;
 mod pages;
-mod parameter;
+mod request;
 mod response;
 mod routes;
 pub mod sql;

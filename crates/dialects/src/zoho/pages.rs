@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::Trouble;
-use super::parameter::{Config, not_allowed};
+use super::error::Trouble;
+use super::request::{Config, not_allowed};
 
 /// Characters of a text in a page's corner.
 const TEXT_CHARS_MAX: usize = 500;

@@ -1,14 +1,33 @@
-//! A job as it is answered.
+//! The envelope of every answer but a file, and a job in it.
 //!
-//! The texts are compared by clients, letter by letter, and the code is a text (Zoho Analytics API v2,
+//! `{"status":"success","summary":...,"data":...}` with 200 (Zoho Analytics API v2, "Response format").
+//! The texts of a job are compared by clients, letter by letter, and the code is a text (Zoho Analytics API v2,
 //! "Get export job details"). The reason of a failure, the progress and the rows are ours: readers
 //! pass over keys that they do not know.
 
+use axum::body::Body;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
+use http::{HeaderValue, StatusCode, header};
 use outhaul_exports::export::{Export, State};
 use serde_json::{Map, Value, json};
 
 use super::ids::JobNumber;
+
+/// A JSON answer.
+pub fn json_answer(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json;charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// An answer to a request that succeeded.
+pub fn success(summary: &str, data: &Value) -> Response {
+    let body = json!({ "status": "success", "summary": summary, "data": data });
+    json_answer(StatusCode::OK, &body)
+}
 
 /// The code and the text of a state; of a job that is not there for none.
 fn status(state: Option<State>) -> (&'static str, &'static str) {

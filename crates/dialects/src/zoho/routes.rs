@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
-use super::answer::Trouble;
+use super::error::Trouble;
 use super::{App, at_once, jobs, metadata, tokens, v1};
 use crate::kit::gzip;
 use crate::kit::request_id::attach;

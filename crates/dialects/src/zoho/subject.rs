@@ -7,11 +7,11 @@ use outhaul_exports::query::{Column, Expr, Protection, Query, Select};
 use outhaul_exports::{Error, ErrorKind};
 
 use super::App;
-use super::answer::Trouble;
 use super::auth::Caller;
 use super::config::QueryTable;
+use super::error::Trouble;
 use super::names::Case;
-use super::parameter::Config;
+use super::request::Config;
 use super::sql::{self, Saved};
 use super::views::{Shown, View};
 use super::wanted::{self, Format, Wanted};

@@ -13,7 +13,8 @@ use outhaul_exports::service::Presented;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::answer::{Trouble, json_answer};
+use super::error::Trouble;
+use super::response::json_answer;
 use super::{AUDIENCE, App, REFRESH_AUDIENCE};
 use crate::kit::query::pairs;
 

@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
-use super::answer::{Trouble, json_answer};
 use super::auth::{Caller, OrgHeader};
-use super::parameter::Config;
+use super::error::Trouble;
+use super::request::Config;
+use super::response::json_answer;
 use super::subject::Subject;
 use super::views::View;
 use super::wanted::Wanted;

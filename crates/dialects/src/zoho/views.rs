@@ -8,9 +8,9 @@ use outhaul_exports::catalog::{Catalog, Object};
 use serde::Serialize;
 
 use super::App;
-use super::answer::Trouble;
 use super::auth::Caller;
 use super::config::{Org, QueryTable};
+use super::error::Trouble;
 use super::ids::named;
 use super::names::DisplayNames;
 

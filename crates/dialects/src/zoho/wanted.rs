@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::Trouble;
+use super::error::Trouble;
 use super::pages;
-use super::parameter::{Config, not_allowed, of_type};
+use super::request::{Config, not_allowed, of_type};
 use super::sql::CHARACTERS_MAX;
 use crate::kit::json::shown;
 

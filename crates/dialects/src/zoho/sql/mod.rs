@@ -183,7 +183,7 @@ pub fn saved_view(
 /// The sentence for a column that a view does not have, with the nearest of those that it has.
 pub fn no_column<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = error::candidates(wanted, known);
-    let near = near.strip_prefix(':').unwrap_or_default();
+    let near = near.strip_prefix(": did").map(|names| format!(" Did{names}")).unwrap_or_default();
     format!("The column {} is not present in this view.{near}", error::shown(wanted))
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::Trouble;
+use super::error::Trouble;
 use crate::kit::json::{kind_of, parse_object, shown};
 use crate::kit::query::pairs;
 

@@ -1,34 +1,18 @@
-//! The one envelope of this API: every answer but a file is in it.
+//! Requests that are refused: status, code and name.
 //!
-//! `{"status":"success","summary":...,"data":...}` with 200, and
 //! `{"status":"failure","summary":NAME,"data":{"errorCode":...,"errorMessage":...}}` with the status of
 //! the error (Zoho Analytics API v2, "Response format"). The code is a number: an SDK compares it as
 //! one.
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use outhaul_exports::{Error, ErrorKind};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::response::json_answer;
 use super::sql::SqlError;
 use crate::kit::body::BodyError;
 use crate::kit::file::FileError;
-
-/// A JSON answer.
-pub fn json_answer(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json;charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
-}
-
-/// An answer to a request that succeeded.
-pub fn success(summary: &str, data: &Value) -> Response {
-    let body = json!({ "status": "success", "summary": summary, "data": data });
-    json_answer(StatusCode::OK, &body)
-}
 
 /// A request that is refused.
 #[derive(Debug, Clone)]
