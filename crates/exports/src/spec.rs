@@ -23,6 +23,10 @@ pub struct ExportSpec {
     /// How the bytes are packed.
     #[serde(default)]
     pub packing: Packing,
+    /// The heading of a first column with each row's number in its query, from 1; no such column
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_numbers: Option<String>,
     /// Where a query's rows are cut into several files; each query makes one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,

@@ -272,6 +272,7 @@ impl CreateExport {
             queries,
             format,
             packing: self.packing.unwrap_or_default(),
+            row_numbers: None,
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
             encryption_key,

@@ -224,6 +224,7 @@ impl ExportRequest {
                 Form::Csv if settings.csv_gzip => Packing::Gzip,
                 _ => Packing::None,
             },
+            row_numbers: None,
             split: Some(Split::Day(day)),
             sealing_key: None,
             encryption_key: None,

@@ -32,6 +32,9 @@ use crate::kit::file::{self, Coding};
 /// How long a request that waits sleeps between two looks where nothing tells it to look.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The heading of rows' numbers (Zoho Analytics API v2, "Export data", `includeRowNums`).
+const ROW_NUMBER: &str = "Row Number";
+
 /// What an export keeps to be answered by.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Echo {
@@ -279,6 +282,7 @@ pub async fn submit(
         queries: vec![query],
         format: file.format,
         packing: file.packing,
+        row_numbers: wanted.row_numbers.then(|| ROW_NUMBER.to_owned()),
         split: None,
         sealing_key: None,
         encryption_key: None,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::error::Trouble;
 use super::pages;
-use super::request::{Config, not_allowed, of_type};
+use super::request::{Config, of_type};
 use super::sql::CHARACTERS_MAX;
 use crate::kit::json::shown;
 
@@ -56,6 +56,8 @@ pub struct Wanted {
     pub hidden: Option<bool>,
     /// Whether columns with personal data come.
     pub personal: bool,
+    /// Whether each row stands behind its number.
+    pub row_numbers: bool,
     /// Whether the columns are named in the file.
     pub header: bool,
     /// Between two fields.
@@ -138,11 +140,8 @@ impl Wanted {
     /// The first thing that is wrong.
     pub fn read(config: &Config, strict: bool) -> Result<Self, Trouble> {
         config.keys().try_for_each(|key| check_key(key, strict))?;
-        for key in ["includeRowNums", "includeRowIds"] {
-            if config.flag(key)? == Some(true) {
-                return Err(not_allowed(key, "true", "false"));
-            }
-        }
+        // Two names of one switch.
+        let numbers = [config.flag("includeRowNums")?, config.flag("includeRowIds")?];
         // Views here have no filters or tags of their own.
         config.flag("applyDefaultUF")?;
         config.flag("validateSystemTags")?;
@@ -152,6 +151,7 @@ impl Wanted {
             columns: columns(config)?,
             hidden: config.flag("showHiddenCols")?,
             personal: config.flag("showPersonalCols")?.unwrap_or(false),
+            row_numbers: numbers.contains(&Some(true)),
             header: config.flag("includeHeader")?.unwrap_or(true),
             delimiter: match config.choice("delimiter", 0..=4)? {
                 None | Some(0) => ',',

@@ -27,6 +27,7 @@ fn submission(body: &str) -> Submission {
             queries: vec![QuerySpec { name: None, query }],
             format: FormatChoice::plain("csv"),
             packing: Packing::None,
+            row_numbers: None,
             split: None,
             sealing_key: None,
             encryption_key: None,

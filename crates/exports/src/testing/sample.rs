@@ -76,6 +76,7 @@ pub fn export(tenant_id: &str, now: DateTime<Utc>) -> Export {
             queries: vec![QuerySpec { name: None, query: Query::Select(Box::new(select)) }],
             format: FormatChoice::plain("csv"),
             packing: Packing::None,
+            row_numbers: None,
             split: None,
             sealing_key: None,
             encryption_key: None,

@@ -10,6 +10,7 @@ mod failure;
 mod limits;
 pub(crate) mod lines;
 pub(crate) mod naming;
+mod numbers;
 mod parts;
 mod preview;
 pub mod protocol;

@@ -16,7 +16,7 @@ use outhaul_exports::limits::{FILES_MAX, WARNINGS_MAX};
 use outhaul_exports::manifest::{Artifact, ColumnNote, Manifest, Warning};
 use outhaul_exports::ports::{ObjectKey, RunLimits, Snapshot, Upload, Written};
 use outhaul_exports::query::{Protection, Query};
-use outhaul_exports::spec::ExportSpec;
+use outhaul_exports::spec::{ExportSpec, Split};
 use outhaul_exports::{ArtifactId, Error};
 use outhaul_formats::openpgp::PublicKey;
 use outhaul_formats::pack::EntryName;
@@ -32,6 +32,7 @@ use super::Parts;
 use super::encode::{Step, encode};
 use super::failure::Stop;
 use super::naming;
+use super::numbers::numbered;
 use super::parts::PartReader;
 use super::protocol::Run;
 use crate::formats;
@@ -165,12 +166,19 @@ impl Attempt<'_> {
         let spec = &self.run.spec;
         let asked = &spec.queries[query].query;
         let rows = unless(self.cancel, snapshot.open(asked)).await?;
+        let rows = match &spec.row_numbers {
+            Some(heading) => numbered(rows, heading),
+            None => rows,
+        };
         self.counters.query_opened(rows.estimated_rows);
         self.warnings.extend(rows.warnings);
         let entry =
             Entry { name: name.clone(), schema: rows.schema, sealing: self.sealing(asked)? };
-        let mut parts =
-            unless(self.cancel, PartReader::of(rows.batches, spec.split_of(asked))).await?;
+        let split = spec.split_of(asked).map(|split| match split {
+            Split::Day(column) => Split::Day(column + self.columns_in_front()),
+            split => split,
+        });
+        let mut parts = unless(self.cancel, PartReader::of(rows.batches, split)).await?;
         for at in 0.. {
             if self.artifacts.len() + usize::from(self.publishing.is_some()) == FILES_MAX {
                 let text = format!("the export would have more than {FILES_MAX} files: divide it");
@@ -352,8 +360,14 @@ impl Attempt<'_> {
         }
     }
 
+    /// How many columns a file has before those of its query.
+    fn columns_in_front(&self) -> usize {
+        usize::from(self.run.spec.row_numbers.is_some())
+    }
+
     fn sealing(&self, query: &Query) -> Result<Option<Sealing>, Stop> {
-        let columns = sealed_columns(query);
+        let in_front = self.columns_in_front();
+        let columns: Vec<_> = sealed_columns(query).into_iter().map(|at| at + in_front).collect();
         if columns.is_empty() {
             return Ok(None);
         }

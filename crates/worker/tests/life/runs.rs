@@ -9,7 +9,7 @@ use outhaul_exports::catalog::FieldType;
 use outhaul_exports::export::State;
 use outhaul_exports::query::{Column, Expr, Protection, Query, Select};
 use outhaul_exports::session::{Advance, SessionQuery, SessionRef};
-use outhaul_exports::spec::{FormatChoice, Packing};
+use outhaul_exports::spec::{FormatChoice, Packing, Split};
 use outhaul_exports::{ExportId, SessionId};
 
 use super::rig::Rig;
@@ -18,6 +18,7 @@ use super::store::CutStore;
 crate::cases![
     an_export_completes,
     several_files_of_every_format,
+    rows_have_their_numbers_in_every_part,
     a_long_run_keeps_its_lease,
     many_exports_through_few_slots,
     an_error_that_may_pass_is_tried_again,
@@ -76,6 +77,32 @@ async fn several_files_of_every_format() {
             }
         }
     }
+    drop(worker);
+}
+
+/// Numbers go on from part to part, and begin anew with each query.
+async fn rows_have_their_numbers_in_every_part() {
+    let rig = Rig::new();
+    let worker = rig.work().await;
+    let mut export = rig.export(&["rows=5000", "rows=3"]);
+    export.spec.row_numbers = Some("No.".to_owned());
+    export.spec.split = Some(Split::Rows(3_000));
+    let export = rig.ended(rig.submit(export).await).await;
+    assert_eq!(export.state, State::Completed, "{:?}", export.failure);
+    let manifest = export.manifest.expect("a manifest");
+    let mut first = 1;
+    for (artifact, rows) in manifest.artifacts.iter().zip([3_000, 2_000, 3]) {
+        let first_of_query = if artifact.query == 1 { 1 } else { first };
+        let text = String::from_utf8(rig.bytes(artifact).await).expect("text");
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("No.,id,name"));
+        let numbers: Vec<u64> =
+            lines.filter_map(|line| line.split(',').next()?.parse().ok()).collect();
+        assert_eq!(numbers, (first_of_query..first_of_query + rows).collect::<Vec<_>>());
+        assert_eq!((artifact.rows, artifact.columns[0].name.as_str()), (rows, "No."));
+        first = first_of_query + rows;
+    }
+    assert_eq!(manifest.artifacts.len(), 3);
     drop(worker);
 }
 

@@ -206,6 +206,7 @@ impl Desk<'_> {
             queries: named(&job, selects),
             format: FormatChoice { values: self.values(&job), ..FormatChoice::plain("csv") },
             packing: job.format.packing(),
+            row_numbers: None,
             split: self.config.segment_rows.filter(|_| session.is_some()).map(Split::FullRows),
             sealing_key: None,
             encryption_key: self.encryption_key(&job)?,

@@ -257,6 +257,7 @@ impl Wanted {
                 ..FormatChoice::plain(self.format.id())
             },
             packing: if self.zip { Packing::Zip } else { Packing::None },
+            row_numbers: None,
             split: None,
             sealing_key,
             encryption_key: None,
