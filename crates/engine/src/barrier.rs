@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -24,6 +26,7 @@ use datafusion::physical_expr::{
 };
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
@@ -101,6 +104,8 @@ pub(crate) struct Wall<'a> {
     pub(crate) counted: bool,
     /// Rows of a batch.
     pub(crate) batch_rows: usize,
+    /// About how many rows pass, where the order of a plan's joins may go by it.
+    pub(crate) about: Option<u64>,
 }
 
 /// Name of the column that counts the rows that passed, where it is asked for.
@@ -114,6 +119,8 @@ pub(crate) struct TenantBarrierExec {
     /// Whether the rows are counted in a last column. It tells the optimizer of an order that it
     /// can keep, and has to keep where the plan asks for it.
     counted: bool,
+    /// About how many rows there are, for the optimizer.
+    about: Option<usize>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
@@ -121,7 +128,7 @@ pub(crate) struct TenantBarrierExec {
 impl TenantBarrierExec {
     /// Puts the wall over a scan.
     pub(crate) fn over(scan: Arc<dyn ExecutionPlan>, wall: Wall<'_>) -> Result<Self> {
-        let Wall { object, table, tenant, narrower, keep, counted, batch_rows } = wall;
+        let Wall { object, table, tenant, narrower, keep, counted, batch_rows, about } = wall;
         let mut predicate = tenant.0.predicate(tenant.1)?;
         for (admission, index) in narrower {
             let right = admission.predicate(index)?;
@@ -155,7 +162,8 @@ impl TenantBarrierExec {
             Boundedness::Bounded,
         );
         let properties = Arc::new(properties);
-        Ok(Self { object: object.to_owned(), table, inner, counted, schema, properties })
+        let about = about.and_then(|rows| usize::try_from(rows).ok());
+        Ok(Self { object: object.to_owned(), table, inner, counted, about, schema, properties })
     }
 
     /// A statement of a database that holds its own wall: it reads every object's rows through what
@@ -168,7 +176,7 @@ impl TenantBarrierExec {
         let schema = statement.schema();
         let properties = Arc::clone(statement.properties());
         let object = object.to_owned();
-        Self { object, table, inner: statement, counted: false, schema, properties }
+        Self { object, table, inner: statement, counted: false, about: None, schema, properties }
     }
 
     /// What is behind the wall, for those who may see it: tests, and the owner of all rows.
@@ -224,6 +232,20 @@ impl ExecutionPlan for TenantBarrierExec {
             return Ok(self);
         }
         Err(DataFusionError::Internal("a barrier has no children".into()))
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let all = Statistics::new_unknown(&self.schema);
+        let about = self.about.filter(|_| args.partition().is_none());
+        Ok(Arc::new(match about {
+            // Never as a number of rows that somebody may be told: only to compare.
+            Some(rows) => all.with_num_rows(Precision::Inexact(rows)),
+            None => all,
+        }))
     }
 
     fn execute(

@@ -74,6 +74,9 @@ pub(crate) struct Guard {
     /// The column by which deleted rows are left out, in the view of SQL text. This is no matter
     /// of security, so it is done above the barrier.
     live_by: Option<usize>,
+    /// About how many rows there are, where the order of joins may go by it: SQL text names its
+    /// tables in any order.
+    about: Option<u64>,
     /// Since when the scan itself leaves out what did not change.
     since: Option<Arc<Mark>>,
     /// The column with the time of a row's last change, and from when on rows were held back.
@@ -147,6 +150,10 @@ impl Guard {
             (View::Sql, Some(column)) => Some(column_of(&object, table.as_ref(), column)?),
             _ => None,
         };
+        let about = match view {
+            View::Sql => table.rows_at_most(&tenant).or_else(|| table.rows()),
+            View::Select { .. } => None,
+        };
         Ok(Self {
             object,
             table,
@@ -155,6 +162,7 @@ impl Guard {
             columns,
             schema,
             live_by,
+            about,
             since: None,
             held: None,
         })
@@ -291,6 +299,7 @@ impl Guard {
             keep: (0..needed.len()).collect(),
             counted,
             batch_rows,
+            about: self.about,
         };
         Ok(Arc::new(TenantBarrierExec::over(scan, wall)?))
     }

@@ -102,6 +102,23 @@ async fn a_sort_larger_than_its_memory_spills_and_is_right() {
     assert_eq!(error.kind(), &ErrorKind::TooLarge, "{}", error.chain());
 }
 
+/// SQL names its tables in the order in which people think of them; the smaller side of a join is the
+/// one that is kept in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_keeps_its_smaller_side_in_memory() {
+    let world = World::of(&Plan { rows: 20_000, tenants: &["ta"], ..Plan::default() });
+    let scope = TenantScope::of(&sample::tenant("ta"));
+    let limits = small(&world, 8 << 20, 1 << 20);
+    let many = ["SELECT Id, FirstName, WorkEmail FROM Contact"; 12].join(" UNION ALL ");
+    for from in [format!("({many}) a JOIN Contact b"), format!("Contact b JOIN ({many}) a")] {
+        let text = format!("SELECT a.FirstName, a.WorkEmail, b.Id FROM {from} ON a.Id = b.Id");
+        let snapshot = world.engine.begin(&scope, &limits).await.expect("begin");
+        let answer = collect(snapshot.as_ref(), &Query::Sql { text: text.clone() }).await;
+        let rows = answer.unwrap_or_else(|error| panic!("{from}: {}", error.chain())).rows.len();
+        assert_eq!(rows, 240_000, "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_rows_stops_the_work() {
     let world = World::of(&Plan { rows: 20_000, tenants: &["ta"], ..Plan::default() });
