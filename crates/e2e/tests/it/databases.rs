@@ -79,7 +79,8 @@ async fn what_is_cancelled_or_killed_ends_in_the_database() -> anyhow::Result<()
 async fn a_database_that_crashes_costs_no_export() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut server =
-        Server::start(folder.path(), Options::rows(30_000).on(Source::Postgres)).await?;
+        // So many that their statements last, because the encoders hold them up.
+        Server::start(folder.path(), Options::rows(200_000).on(Source::Postgres)).await?;
     let client = Native::of(&server, "acme")?;
     let question = r#"select count(*) from outhaul_demo."InvoiceItem"
                       where tenant = 'acme' and not "Deleted""#;
