@@ -1,3 +1,6 @@
+//! Runs customers' JavaScript in processes that hold nothing and can be killed. It does not know what
+//! a script is for, and offers it nothing that its caller did not name.
+//!
 #![doc = include_str!("../docs.md")]
 //!
 //! # For who builds with it

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long after its time a script is killed from outside. Within it the process may still tell,
 /// by itself, that the time is over.
-pub const GRACE: Duration = Duration::from_millis(250);
+pub const GRACE: Duration = Duration::from_millis(150);
 
 /// How long a process may take until it is ready for a script.
 pub const START_MAX: Duration = Duration::from_secs(20);

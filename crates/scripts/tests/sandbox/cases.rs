@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use outhaul_scripts::{Check, End, Failure, GRACE, Limits, Outcome, Sandbox};
+use outhaul_scripts::{Check, End, Failure, Limits, Outcome, Sandbox};
 use serde::Deserialize;
 
 use crate::host;
+
+/// More than its time that a script's end may take.
+pub const LATE_MAX: Duration = Duration::from_millis(500);
 
 /// One script.
 #[derive(Debug, Deserialize)]
@@ -148,7 +151,7 @@ pub async fn try_case(sandbox: &Sandbox, case: &Case) -> (Vec<String>, Outcome) 
     println!("{figures}");
     // Waiting for the host is not the script's time; no case waits for more than two calls.
     let waits = if outcome.calls > 0 { limits.call_time * 2 } else { Duration::ZERO };
-    if outcome.took > limits.time + GRACE * 2 + waits {
+    if outcome.took > limits.time + LATE_MAX + waits {
         wrong.push(format!("it took {:?}", outcome.took));
     }
     if outcome.peak_memory_bytes.is_some_and(|bytes| bytes > 128 << 20) {
@@ -262,7 +265,7 @@ pub async fn refused() {
         for wrong in compare(&case.expect, &end) {
             let _ = writeln!(report, "refused.json, {}: {wrong}", case.name);
         }
-        if took > limits.time + GRACE * 2 {
+        if took > limits.time + LATE_MAX {
             let _ = writeln!(report, "{}: it took {took:?}", case.name);
         }
     }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use outhaul_scripts::Sandbox;
+use outhaul_scripts::{End, Failure, Limits, Sandbox};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 
-use crate::cases::{self, Case};
-
-/// More than a script's time that its end may take.
-const LATE_MAX: Duration = Duration::from_millis(500);
+use crate::cases::{self, Case, LATE_MAX};
 
 /// What this process may grow by.
 const GROWTH_MAX: u64 = 8 << 20;
@@ -122,5 +122,67 @@ pub async fn a_script_sees_nothing_of_the_one_before() {
             let (wrong, _) = cases::try_case(&sandbox, case).await;
             assert_eq!(wrong, Vec::<String>::new(), "{}", case.name);
         }
+    }
+}
+
+/// Scripts that random choice makes of pieces of the others: whatever they do, they are bounded, and
+/// none of it is a reason for the process to die.
+pub async fn random_scripts_are_bounded() {
+    let number = |name: &str, otherwise: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    let seed = number("SEED", rand::rng().random());
+    let scripts = number("OUTHAUL_TEST_SCRIPTS", 150);
+    println!("SEED={seed} OUTHAUL_TEST_SCRIPTS={scripts}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let files = ["probes.json", "escapes.json", "memory.json", "output.json", "behaviour.json"];
+    let pieces: Vec<String> =
+        files.into_iter().flat_map(cases::read).map(|case| case.script.text()).collect();
+    let sandbox = cases::sandbox();
+    let limits = Limits { time: Duration::from_millis(100), ..Limits::default() };
+    let (modules, host) = (crate::host::modules(), crate::host::Answers);
+    let mut ends = std::collections::BTreeMap::<&str, u32>::new();
+    let mut latest = Duration::ZERO;
+    for _ in 0..scripts {
+        let source = compose(&mut random, &pieces, 3);
+        let ran = sandbox.run(&source, "{}", &modules, &limits, &host).await;
+        let outcome = ran.unwrap_or_else(|error| panic!("SEED={seed}: {error}:\n{source}"));
+        let word = match &outcome.end {
+            End::Finished { .. } => "finished",
+            End::Failed(Failure::Crashed { detail }) => {
+                panic!("SEED={seed}: {detail}:\n{source}")
+            }
+            End::Failed(failure) => failure.word(),
+        };
+        *ends.entry(word).or_default() += 1;
+        latest = latest.max(outcome.took.saturating_sub(limits.time));
+        assert!(latest <= LATE_MAX, "SEED={seed}: {:?}:\n{source}", outcome.took);
+        let most = limits.memory_bytes as u64 + outhaul_scripts::OVERHEAD_BYTES + (16 << 20);
+        let held = outcome.peak_memory_bytes.unwrap_or_default();
+        assert!(held <= most, "SEED={seed}: {held} bytes:\n{source}");
+    }
+    println!("{ends:?}, latest {latest:?} after the limit");
+}
+
+fn compose(random: &mut StdRng, pieces: &[String], depth: u32) -> String {
+    let leaf = pieces.choose(random).cloned().unwrap_or_default();
+    if depth == 0 {
+        return leaf;
+    }
+    let mut inner = || compose(random, pieces, depth - 1);
+    let (one, other) = (inner(), inner());
+    match random.random_range(0..12) {
+        0 => format!("try {{ {one} }} catch (e) {{ {other} }}"),
+        1 => format!("try {{ {one} }} finally {{ {other} }}"),
+        2 => format!("for (let z = 0; z < 3; z++) {{ {one} }}"),
+        3 => format!("Promise.resolve().then(() => {{ {one} }}); {{ {other} }}"),
+        4 => format!("return (async () => {{ {one}\nawait 0; {other} }})()"),
+        5 => format!("const v = (() => {{ {one} }})(); console.log(v); {{ {other} }}"),
+        6 => format!("return {{ get a() {{ {one} }}, toJSON() {{ {other} }} }}"),
+        7 => format!("throw {{ get message() {{ {one} }}, toString() {{ {other} }} }}"),
+        8 => format!("[3, 1, 2].sort(() => {{ {one} }}); {{ {other} }}"),
+        9 => format!("'aXbX'.replace(/X/g, () => {{ {one} }}); {{ {other} }}"),
+        10 => format!("new Proxy({{}}, {{ get() {{ {one} }}, has() {{ {other} }} }}).x"),
+        _ => leaf,
     }
 }

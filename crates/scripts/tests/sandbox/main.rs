@@ -31,6 +31,7 @@ const TESTS: &[(&str, Test)] = tests![
     hostile::p35_every_script_is_bounded,
     hostile::p35_no_file_is_opened_and_nothing_connected,
     hostile::memory_bombs,
+    hostile::random_scripts_are_bounded,
     hostile::a_script_sees_nothing_of_the_one_before,
     lives::a_program_that_is_no_sandbox_is_an_error,
     lives::a_process_that_lies_is_a_crash,
