@@ -20,6 +20,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("7z", "p7zip-full"),
     ("pdftotext", "poppler-utils"),
     ("qpdf", "qpdf"),
+    ("strace", "strace"),
 ];
 /// Where programs are besides the path; Debian keeps PostgreSQL's apart by version.
 const FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin", "/usr/local/bin"];

@@ -29,6 +29,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "outhaul-instances",
         ],
     ),
+    ("outhaul-scripts", &[]),
     ("outhaul-instances", &[]),
     ("outhaul-e2e", &["outhaul-instances"]),
     ("xtask", &["outhaul-instances"]),
@@ -43,6 +44,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["outhaul-engine", "outhaul"]),
     ("axum", &["outhaul-dialects", "outhaul"]),
     ("object_store", &["outhaul-engine", "outhaul-delivery"]),
+    ("rquickjs", &["outhaul-scripts"]),
     ("anyhow", &["outhaul", "outhaul-instances", "outhaul-e2e", "xtask"]),
 ];
 
