@@ -6,6 +6,7 @@
 //!
 //! To add one, add a folder with the files of the others and a line to [`ALL`].
 
+pub mod cortex;
 pub mod kit;
 pub mod native;
 pub mod userpilot;

@@ -1,0 +1,300 @@
+//! `paths`, `include` and `expand`: which properties of an instance are exported, in which order.
+//!
+//! `paths` keeps only what it names, `include` adds what is optional, and `expand` puts the whole
+//! target in the place of a reference; a path through a reference expands it as far as it is named
+//! (Medable documentation, "Property selection"). The id always comes, first. The outcome is a tree,
+//! whose leaves are the columns of the neutral query; nested documents will be branches of it.
+
+use outhaul_exports::catalog::{Cardinality, Field, FieldType, Object, Relation};
+use outhaul_exports::limits;
+use outhaul_exports::query::{Column, Expr, Path, Protection};
+use serde_json::Value;
+
+use super::error::{QueryError, Result, shown};
+use super::properties::path;
+use super::{Base, PATHS_MAX, parsed};
+use crate::cortex::names::{ID, Member, id_of};
+use crate::kit::json::kind_of;
+
+/// A property of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Property {
+    /// Its name on the wire.
+    pub name: String,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a property holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A value of a field.
+    Value {
+        /// Where it is.
+        path: Path,
+        /// What it is.
+        field_type: FieldType,
+        /// What becomes of it on its way.
+        protection: Protection,
+    },
+    /// Another instance, at most one.
+    Reference {
+        /// The singular name of its object on the wire.
+        object: String,
+        /// The plural name of its object on the wire.
+        plural: String,
+        /// Whether it stands there as a document, and not as a mere reference.
+        expanded: bool,
+        /// What is exported of it; `_id` first where it has one, and alone if it is not expanded.
+        properties: Vec<Property>,
+    },
+}
+
+/// What the client asked for; `None` for what it did not give.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'v> {
+    /// Only these.
+    pub paths: Option<&'v Value>,
+    /// These too.
+    pub include: Option<&'v Value>,
+    /// These references as documents.
+    pub expand: Option<&'v Value>,
+}
+
+/// Reads `paths`, `include` and `expand`, each a list of texts, JSON of such a list in a text, or
+/// one text.
+///
+/// # Errors
+/// For what is no such list, too many paths or columns, and a path that is unknown, enters a list,
+/// follows too many references, or expands what is no reference.
+pub fn selection(base: Base<'_>, asked: Asked<'_>) -> Result<Vec<Property>> {
+    let paths = listed("paths", asked.paths)?;
+    let include = listed("include", asked.include)?;
+    let expand = listed("expand", asked.expand)?;
+    let mut tree = Tree { base, leaves: 0 };
+    let mut properties = Vec::new();
+    let top = Branch { object: base.object, relations: &[] };
+    if paths.is_empty() {
+        tree.everything(&mut properties, top)?;
+    } else {
+        tree.id(&mut properties, top)?;
+    }
+    for written in paths.iter().chain(&include) {
+        tree.add(&mut properties, written, false)?;
+    }
+    for written in &expand {
+        tree.add(&mut properties, written, true)?;
+    }
+    Ok(properties)
+}
+
+/// The columns of a tree, in its order; headings are dotted, such as `c_account._id`.
+pub fn columns(properties: &[Property]) -> Vec<Column> {
+    let mut columns = Vec::new();
+    flatten("", properties, &mut columns);
+    columns
+}
+
+fn flatten(before: &str, properties: &[Property], columns: &mut Vec<Column>) {
+    for Property { name, content } in properties {
+        let label = format!("{before}{name}");
+        match content {
+            Content::Value { path, protection, .. } => {
+                let (expr, protection) = (Expr::Field(path.clone()), *protection);
+                columns.push(Column { label, expr, protection });
+            }
+            // As deep as a path may follow references, which is little.
+            Content::Reference { properties, .. } => {
+                flatten(&format!("{label}."), properties, columns);
+            }
+        }
+    }
+}
+
+/// The texts of an argument, each once.
+fn listed(argument: &str, value: Option<&Value>) -> Result<Vec<String>> {
+    let value = match value {
+        None => return Ok(Vec::new()),
+        Some(Value::String(text)) if text.trim_start().starts_with('[') => parsed(argument, text)?,
+        Some(Value::String(text)) => Value::Array(vec![Value::String(text.clone())]),
+        Some(Value::Array(items)) => return texts(argument, items),
+        Some(other) => {
+            let reason = format!("a list of properties is expected, not {}", kind_of(other));
+            return Err(QueryError::argument(argument, reason));
+        }
+    };
+    match value {
+        Value::Array(items) => texts(argument, &items),
+        _ => Err(QueryError::argument(argument, "a list of properties is expected")),
+    }
+}
+
+fn texts(argument: &str, items: &[Value]) -> Result<Vec<String>> {
+    if items.len() > PATHS_MAX {
+        let reason = format!("{} properties given, at most {PATHS_MAX} allowed", items.len());
+        return Err(QueryError::argument(argument, reason));
+    }
+    let mut texts: Vec<String> = Vec::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        match item {
+            Value::String(text) if texts.contains(text) => {}
+            Value::String(text) => texts.push(text.clone()),
+            other => {
+                let reason = format!("a property is expected, not {}", kind_of(other));
+                return Err(QueryError::argument(format!("{argument}.{at}"), reason));
+            }
+        }
+    }
+    Ok(texts)
+}
+
+/// An object in the tree, and the references that lead to it.
+#[derive(Clone, Copy)]
+struct Branch<'a, 'r> {
+    object: &'a Object,
+    relations: &'r [String],
+}
+
+struct Tree<'a> {
+    base: Base<'a>,
+    leaves: usize,
+}
+
+impl<'a> Tree<'a> {
+    /// Adds what a path names, and with `whole` all of the reference that it names.
+    fn add(&mut self, top: &mut Vec<Property>, written: &str, whole: bool) -> Result<()> {
+        let base = self.base;
+        let mut object = base.object;
+        let mut relations: Vec<String> = Vec::new();
+        let mut properties = top;
+        let mut steps = written.split('.').peekable();
+        while let Some(step) = steps.next() {
+            // The id of a reference came with it.
+            let id_there = properties.first().is_some_and(|first| first.name == ID);
+            if step == ID && id_there && steps.peek().is_none() && !whole {
+                return Ok(());
+            }
+            let relation = match base.member(object, step, written)? {
+                Member::Field(field) if steps.peek().is_some() => {
+                    return Err(base.nothing_below(field, step, written));
+                }
+                Member::Field(_) if whole => {
+                    let reason = format!("{} is no reference: only one expands", shown(step));
+                    return Err(base.unknown(written, reason));
+                }
+                Member::Field(field) => {
+                    let branch = Branch { object, relations: &relations };
+                    return self.field(properties, branch, field);
+                }
+                Member::Relation(relation) => relation,
+            };
+            if relation.cardinality == Cardinality::ToMany {
+                let plural = base.names.plural(base.target(relation)?);
+                let reason = format!(
+                    "{} is a list, which an export of its owner does not hold: export {plural}",
+                    shown(step)
+                );
+                return Err(base.unknown(written, reason));
+            }
+            base.check_depth(relations.len() + 1, written)?;
+            let branch = Branch { object, relations: &relations };
+            let at = self.reference(properties, branch, relation)?;
+            let below = steps.peek().is_some_and(|next| *next != ID);
+            let Content::Reference { expanded, properties: inner, .. } =
+                &mut properties[at].content
+            else {
+                return Err(base.unknown(written, "it is a value and a reference"));
+            };
+            *expanded |= below || whole;
+            properties = inner;
+            relations.push(relation.name.clone());
+            object = base.target(relation)?;
+        }
+        if whole {
+            self.everything(properties, Branch { object, relations: &relations })?;
+        }
+        Ok(())
+    }
+
+    /// All that is not optional: the id, the fields, and the references as such.
+    fn everything(&mut self, properties: &mut Vec<Property>, branch: Branch<'a, '_>) -> Result<()> {
+        self.id(properties, branch)?;
+        for field in branch.object.default_fields() {
+            self.field(properties, branch, field)?;
+        }
+        for relation in &branch.object.relations {
+            let reachable = relation.cardinality == Cardinality::ToOne
+                && id_of(self.base.target(relation)?).is_some();
+            // What is too deep to be followed is left out here: nobody named it.
+            if reachable && branch.relations.len() < limits::RELATION_DEPTH_MAX {
+                self.reference(properties, branch, relation)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn id(&mut self, properties: &mut Vec<Property>, branch: Branch<'a, '_>) -> Result<()> {
+        let id = id_of(branch.object);
+        id.map_or(Ok(()), |id| self.field(properties, branch, id))
+    }
+
+    fn field(
+        &mut self,
+        properties: &mut Vec<Property>,
+        branch: Branch<'a, '_>,
+        field: &Field,
+    ) -> Result<()> {
+        let name = self.base.names.field(branch.object, field);
+        if properties.iter().any(|property| property.name == name) {
+            return Ok(());
+        }
+        self.leaf(properties, name, path(branch.relations.to_vec(), field), field)
+    }
+
+    fn leaf(
+        &mut self,
+        properties: &mut Vec<Property>,
+        name: String,
+        path: Path,
+        field: &Field,
+    ) -> Result<()> {
+        const MOST: usize = limits::COLUMNS_MAX;
+        self.leaves += 1;
+        if self.leaves > MOST {
+            let reason = format!("more than {MOST} values of one row: name fewer in paths");
+            return Err(QueryError::argument("paths", reason));
+        }
+        let protection = if field.sensitive { Protection::Masked } else { Protection::Plain };
+        let content = Content::Value { path, field_type: field.field_type, protection };
+        properties.push(Property { name, content });
+        Ok(())
+    }
+
+    /// Finds a reference or adds it with its id, and says where it is.
+    fn reference(
+        &mut self,
+        properties: &mut Vec<Property>,
+        branch: Branch<'a, '_>,
+        relation: &Relation,
+    ) -> Result<usize> {
+        let base = self.base;
+        let name = base.names.relation(branch.object, relation);
+        if let Some(at) = properties.iter().position(|property| property.name == name) {
+            return Ok(at);
+        }
+        let target = base.target(relation)?;
+        let mut own = Vec::new();
+        if id_of(target).is_some() {
+            let id = base.id_of_reference(branch.object, relation, branch.relations)?;
+            self.leaf(&mut own, ID.to_owned(), id.path, id.field)?;
+        }
+        let content = Content::Reference {
+            object: base.names.singular(target),
+            plural: base.names.plural(target),
+            expanded: false,
+            properties: own,
+        };
+        properties.push(Property { name, content });
+        Ok(properties.len() - 1)
+    }
+}
