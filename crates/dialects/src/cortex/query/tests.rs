@@ -352,6 +352,126 @@ proptest! {
     }
 }
 
+/// A row: a number that is always there, one that may not be.
+type Row = (i64, Option<i64>);
+
+/// Filters over such rows, every one of which is right.
+fn numbers() -> impl Strategy<Value = Value> {
+    let field = proptest::sample::select(vec!["c_quantity", "c_amount"]);
+    let number = prop_oneof![3 => (0..3i64).prop_map(Value::from), 1 => Just(Value::Null)];
+    let scalar = (proptest::sample::select(vec!["$gt", "$gte", "$lt", "$lte"]), 0..3i64)
+        .prop_map(|(operator, n)| json!({ operator: n }));
+    let equal = (proptest::sample::select(vec!["$eq", "$ne"]), number.clone())
+        .prop_map(|(operator, n)| json!({ operator: n }));
+    let list = proptest::collection::vec(number, 0..3);
+    let listed = (proptest::sample::select(vec!["$in", "$nin", "$all"]), list)
+        .prop_map(|(operator, list)| json!({ operator: list }));
+    let exists = any::<bool>().prop_map(|wanted| json!({ "$exists": wanted }));
+    let test = prop_oneof![scalar, equal, listed, exists]
+        .prop_recursive(2, 4, 1, |inner| inner.prop_map(|inner| json!({ "$not": inner })));
+    let leaf = (field, test).prop_map(|(field, test)| json!({ field: test }));
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        let list = proptest::collection::vec(inner.clone(), 1..4);
+        let joiner = proptest::sample::select(vec!["$and", "$or", "$nor"]);
+        prop_oneof![
+            3 => (joiner, list).prop_map(|(joiner, list)| json!({ joiner: list })),
+            1 => inner.prop_map(|inner| json!({ "$not": inner })),
+        ]
+    })
+}
+
+/// What a filter means, read naively: true or false.
+fn means(filter: &Value, row: Row) -> bool {
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    filter.as_object().expect("an object").iter().all(|(key, value)| match key.as_str() {
+        "$and" => items(value).iter().all(|item| means(item, row)),
+        "$or" => items(value).iter().any(|item| means(item, row)),
+        "$nor" => !items(value).iter().any(|item| means(item, row)),
+        "$not" => !means(value, row),
+        "c_quantity" => passes(value, Some(row.0)),
+        _ => passes(value, row.1),
+    })
+}
+
+fn passes(test: &Value, found: Option<i64>) -> bool {
+    let beats = |value: &Value, compare: fn(i64, i64) -> bool| {
+        found.is_some_and(|found| compare(found, value.as_i64().expect("a number")))
+    };
+    let listed = |value: &Value| value.as_array().expect("a list").clone();
+    test.as_object().expect("operators").iter().all(|(operator, value)| match operator.as_str() {
+        "$eq" => value.as_i64() == found,
+        "$ne" => value.as_i64() != found,
+        "$gt" => beats(value, |a, b| a > b),
+        "$gte" => beats(value, |a, b| a >= b),
+        "$lt" => beats(value, |a, b| a < b),
+        "$lte" => beats(value, |a, b| a <= b),
+        "$in" => listed(value).iter().any(|item| item.as_i64() == found),
+        "$nin" => !listed(value).iter().any(|item| item.as_i64() == found),
+        "$all" => {
+            let list = listed(value);
+            !list.is_empty() && list.iter().all(|item| item.as_i64() == found)
+        }
+        "$exists" => value.as_bool() == Some(found.is_some()),
+        "$not" => !passes(value, found),
+        other => panic!("{other} is not made here"),
+    })
+}
+
+/// What a condition means in SQL: true, false, or unknown.
+fn holds(condition: &Condition, row: Row) -> Option<bool> {
+    let number = |expr: &Expr| match expr {
+        Expr::Field(path) if path.field == "Quantity" => Some(row.0),
+        Expr::Field(path) if path.field == "Amount" => row.1,
+        Expr::Literal(Literal::Integer(value)) => Some(*value),
+        other => panic!("{other:?} is not made here"),
+    };
+    match condition {
+        Condition::Compare { left, op, right } => {
+            let (left, right) = (number(left)?, number(right)?);
+            Some(match op {
+                Compare::Eq => left == right,
+                Compare::Ne => left != right,
+                Compare::Lt => left < right,
+                Compare::Le => left <= right,
+                Compare::Gt => left > right,
+                Compare::Ge => left >= right,
+            })
+        }
+        Condition::In { expr, list, negated } => {
+            let found = number(expr)?;
+            Some(list.contains(&Literal::Integer(found)) != *negated)
+        }
+        Condition::IsNull { expr, negated } => Some(number(expr).is_none() != *negated),
+        Condition::And(terms) => {
+            let terms: Vec<_> = terms.iter().map(|term| holds(term, row)).collect();
+            let unknown = if terms.contains(&None) { None } else { Some(true) };
+            if terms.contains(&Some(false)) { Some(false) } else { unknown }
+        }
+        Condition::Or(terms) => {
+            let terms: Vec<_> = terms.iter().map(|term| holds(term, row)).collect();
+            let unknown = if terms.contains(&None) { None } else { Some(false) };
+            if terms.contains(&Some(true)) { Some(true) } else { unknown }
+        }
+        other => panic!("{other:?} is not made here"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn a_condition_holds_for_the_rows_that_the_filter_means(value in numbers()) {
+        let sample = Sample::new();
+        let condition = filter(sample.base("Invoice"), Some(&value)).expect("a filter");
+        for quantity in 0..3 {
+            for amount in [None, Some(0), Some(1), Some(2)] {
+                let row = (quantity, amount);
+                let kept = condition.as_ref().is_none_or(|c| holds(c, row) == Some(true));
+                prop_assert_eq!(kept, means(&value, row), "{} for {:?}", value, row);
+            }
+        }
+    }
+}
+
 fn shown(condition: &Condition) -> String {
     let not = |negated: &bool| if *negated { "NOT " } else { "" };
     match condition {
