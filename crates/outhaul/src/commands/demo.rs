@@ -76,7 +76,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .run(|base_url| {
             folder.announce(base_url, &made, &secrets, &orgs)?;
             // Whether somebody reads it does not matter.
-            let invitation = folder.invitation(base_url, &made, &secrets);
+            let invitation = folder.invitation(base_url, &made, &secrets, &orgs);
             std::io::stdout().write_all(invitation.as_bytes()).ok();
             Ok(())
         })

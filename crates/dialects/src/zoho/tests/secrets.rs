@@ -105,7 +105,7 @@ async fn the_password_is_nowhere_but_where_it_is_needed() {
             "csv" => drop(server.world.fail(&running, "query_failed", "no").await),
             "json" => server.cancel_running(&number, &running).await,
             _ => {
-                drop(server.world.complete(&running, &[("x.zip", "application/zip", b"PK")]).await)
+                drop(server.world.complete(&running, &[("x.zip", "application/zip", b"PK")]).await);
             }
         }
         let job = server.get(&job_path(&number)).await;

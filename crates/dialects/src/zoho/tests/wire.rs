@@ -143,7 +143,7 @@ impl Run {
                 served.replace(export.echo["number"].clone());
                 end(world, &export, work).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let answer = tokio::select! {
             answer = self.server.send(request) => answer,

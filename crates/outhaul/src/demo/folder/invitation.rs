@@ -2,19 +2,31 @@
 
 use std::fmt::Write as _;
 
+use outhaul_dialects::zoho::Directory;
+
 use super::super::data::{Kind, Owner, World};
 use super::super::database::{Database, SCHEMA};
 use super::super::secrets::Secrets;
 use super::super::source::Source;
-use super::{Folder, Made, PASSWORD};
+use super::{Folder, Made, Orgs, PASSWORD};
 
 impl Folder {
     /// What a person is told when the server is ready.
-    pub fn invitation(&self, base_url: &str, made: &Made, secrets: &Secrets) -> String {
+    pub fn invitation(
+        &self,
+        base_url: &str,
+        made: &Made,
+        secrets: &Secrets,
+        orgs: &Orgs,
+    ) -> String {
         let rows = made.rows;
         let (place, end) = self.place(&made.source);
         let acme = &secrets.tenants[Owner::Acme.id()];
         let (key, vendor) = (&acme.native.api_key, &acme.zuora);
+        let place_of = |of: fn(&Directory) -> &String| {
+            orgs.get(Owner::Acme.id()).map_or_else(String::new, |org| of(org).clone())
+        };
+        let (org, workspace) = (place_of(|org| &org.org_id), place_of(|org| &org.workspace_id));
         let world = World::of(rows);
         let items = world.rows_of(Owner::Acme);
         let events = world.own_rows(Kind::Event, Owner::Acme);
@@ -61,11 +73,30 @@ Several queries in one job, of which the next one brings only what changed, as a
       {{"name":"invoices","type":"zoql","query":"select Id, Amount from Invoice where Amount > 100"}}]}}'
   curl -sS {base_url}/v1/batch-query/jobs/ID -H "Authorization: Bearer $TOKEN"
 
+Two days of events, as a client of Userpilot would:
+
+  curl -sS {base_url}/api/v1/analytics/exports -H 'Authorization: Token {app_token}' \
+    -d '{{"from":"2026-01-05","to":"2026-01-06","event_type":["track"],"format":"ndjson"}}'
+  curl -sS {base_url}/api/v1/analytics/exports/jobs/ID -H 'Authorization: Token {app_token}'
+
+A statement as JSON, as a client of Zoho Analytics would:
+
+  ACCESS=$(curl -sS {base_url}/oauth/v2/token -d grant_type=refresh_token -d client_id={zoho_id} \
+    -d client_secret={zoho_secret} -d refresh_token={refresh_token} | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -sSG {base_url}/restapi/v2/bulk/workspaces/{workspace}/data \
+    -H "Authorization: Zoho-oauthtoken $ACCESS" -H 'ZANALYTICS-ORGID: {org}' \
+    --data-urlencode 'CONFIG={{"responseFormat":"json","sqlQuery":"select Status, count(*) as N from Account group by Status"}}'
+  curl -sS {base_url}/restapi/v2/bulk/workspaces/{workspace}/exportjobs/JOBID/data -H "Authorization: Zoho-oauthtoken $ACCESS"
+
 {end}
 
 "#,
             id = vendor.client_id,
             secret = vendor.client_secret,
+            app_token = acme.userpilot.app_token,
+            zoho_id = acme.zoho.client_id,
+            zoho_secret = acme.zoho.client_secret,
+            refresh_token = acme.zoho.refresh_token,
         );
         text
     }
