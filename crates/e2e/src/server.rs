@@ -156,6 +156,19 @@ impl Server {
         self.child.id()
     }
 
+    /// Most memory that a slot of the server has had, in KiB; 0 without a slot.
+    pub fn slot_peak_kib(&self) -> u64 {
+        let line = |status: &str, name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let statuses =
+            folders.filter_map(|own| std::fs::read_to_string(own.path().join("status")).ok());
+        let slots = statuses.filter(|own| line(own, "PPid:") == Some(u64::from(self.process())));
+        slots.filter_map(|own| line(&own, "VmHWM:")).max().unwrap_or(0)
+    }
+
     /// Resident memory of the server process itself, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/statm", self.child.id());

@@ -247,18 +247,6 @@ fn lines(file: &Path) -> anyhow::Result<(u64, u64)> {
     Ok(all)
 }
 
-/// Most memory that the server's slot has had, in KiB.
-fn slot_peak_kib(server: &Server) -> u64 {
-    let line = |status: &str, name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let statuses = processes.filter_map(|own| fs::read_to_string(own.path().join("status")).ok());
-    let slots = statuses.filter(|own| line(own, "PPid:") == Some(u64::from(server.process())));
-    slots.filter_map(|own| line(&own, "VmHWM:")).max().unwrap_or(0)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_rows_are_encrypted_in_bounded_memory() -> anyhow::Result<()> {
     const MORE_KIB_MAX: u64 = 32 * 1024;
@@ -280,7 +268,7 @@ async fn a_million_rows_are_encrypted_in_bounded_memory() -> anyhow::Result<()> 
         });
         let begun = std::time::Instant::now();
         let done = export(&client, &body, folder.path()).await?;
-        let peak = slot_peak_kib(&server);
+        let peak = server.slot_peak_kib();
         let artifact = done.artifact();
         println!(
             "{encryption}: {} rows, {} bytes in {:?}, the slot's peak {} MiB",

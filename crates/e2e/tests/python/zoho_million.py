@@ -18,7 +18,7 @@ zoho, folder, file = Zoho(base, json.loads(account)), pathlib.Path(folder), path
 STATEMENT = """
   SELECT e."Internal Event Id" AS "Event", u."Plan" AS "Plan", u."Score" AS "Score",
          COUNT(*) AS "Count", SUM(COALESCE(e."Screen Width", 0)) AS "Width"
-  FROM "User" u INNER JOIN "Event" e ON e."User Id" = u."User Id"
+  FROM "Event" e INNER JOIN "User" u ON e."User Id" = u."User Id"
   GROUP BY e."Internal Event Id", u."Plan", u."Score"
 """
 begun = time.monotonic()
