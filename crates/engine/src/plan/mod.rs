@@ -88,7 +88,7 @@ pub(crate) fn plan(
             Ok(scope.value(&key.expr)?.sort(!key.descending, key.descending))
         });
         rows = rows.sort(keys.collect::<Result<Vec<_>>>()?).map_err(planning)?;
-    } else if counted.is_some() {
+    } else if counted.is_some() || (!aggregate && joins.is_joined() && joined_here(guards)) {
         // The base object's rows arrive in this order and the joins can keep it: the optimizer
         // takes the sort away again, and has to see to it that the joins do keep it.
         rows = rows.sort([row().sort(true, false)]).map_err(planning)?;
@@ -130,6 +130,11 @@ fn leads_to_several(joins: &Joins, guards: &[Arc<Guard>]) -> bool {
             join.relation.columns.iter().map(|(_, there)| there.as_str()).collect();
         !guard.table().is_unique(&columns)
     })
+}
+
+/// Whether the objects are joined here and not by a database, which answers in an order of its own.
+fn joined_here(guards: &[Arc<Guard>]) -> bool {
+    guards.iter().any(|guard| guard.remote().is_none())
 }
 
 /// How many rows to expect: said only where nothing but the range narrows the base object's rows.

@@ -186,6 +186,29 @@ async fn rows_stream_through_in_their_order_past_the_keys_alone() {
     }
 }
 
+/// A row that finds nothing stays between those that find something.
+#[tokio::test]
+async fn rows_that_find_nothing_stay_in_their_places() {
+    let world = World::new();
+    let any = exists("Invoices", None, false);
+    for number in 0..20 {
+        let one = exists("Invoices", Some(is("Id", &format!("Invoice-ta-{number}"))), false);
+        for filter in [
+            Condition::Or(vec![one.clone(), any.clone()]),
+            Condition::Or(vec![any.clone(), one.clone()]),
+            Condition::Or(vec![one.clone(), not(one)]),
+        ] {
+            let mut query = select("Account", &["Id"]);
+            query.filter = Some(filter);
+            let answer = world.select("ta", &query).await.expect("rows");
+            let mut sorted = answer.column(0);
+            sorted.sort_by_key(|id| id.rsplit('-').next().and_then(|n| n.parse::<u64>().ok()));
+            assert!(!sorted.is_empty());
+            assert_eq!(answer.column(0), sorted, "{number}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_asked_is_refused() {
     let world = World::new();
