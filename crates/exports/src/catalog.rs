@@ -36,6 +36,10 @@ pub struct Object {
     pub label: String,
     /// Where its rows are.
     pub table: TableRef,
+    /// The column of the table that holds lists, each of whose elements is a row of this object: in
+    /// its place stands the element, and [`POSITION`] is one more column. The rows of the table are
+    /// its rows when absent.
+    pub elements: Option<String>,
     /// API names of the fields that identify a row, in order.
     pub key: Vec<String>,
     /// Physical column that says whose a row is.
@@ -78,6 +82,11 @@ pub struct Field {
     pub name: String,
     /// Physical column.
     pub column: String,
+    /// Names of members to follow inside the column's values, which are nested or JSON; the whole
+    /// value when empty.
+    pub member: Vec<String>,
+    /// The nested document in which APIs whose objects nest show it; on its own when absent.
+    pub document: Option<String>,
     /// Name for people.
     pub label: String,
     /// What its values are.
@@ -88,13 +97,27 @@ pub struct Field {
     pub optional: bool,
     /// Masked unless the export seals it to the tenant's key; never filtered, grouped or sorted by.
     pub sensitive: bool,
-    /// Refers to a file whose content may be exported too.
-    pub file: bool,
+    /// Where the file is that it refers to, whose content may be exported too.
+    pub file: Option<FileFolder>,
     /// An amount of money; holds the API name of the field with its currency.
     pub currency_field: Option<String>,
     /// The values it may have, where they are a closed list.
     pub values: Vec<String>,
 }
+
+/// Where files are that rows refer to by a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileFolder {
+    /// Name of a source of files.
+    pub source: String,
+    /// The folder below the source's root below which the paths are; `{tenant}` stands for the
+    /// tenant, so that no row can refer to another tenant's files.
+    pub folder: String,
+}
+
+/// The column with an element's place in its list, from 0: see [`Object::elements`].
+pub const POSITION: &str = "#position";
 
 /// What the values of a field are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -19,6 +19,7 @@ pub mod access;
 pub mod callback;
 pub mod catalog;
 pub mod clock;
+pub mod document;
 pub mod error;
 pub mod event;
 pub mod export;

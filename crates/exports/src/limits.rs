@@ -16,6 +16,10 @@ pub const GROUP_BY_MAX: usize = 50;
 pub const ORDER_BY_MAX: usize = 50;
 /// Relations followed in one path.
 pub const RELATION_DEPTH_MAX: usize = 4;
+/// Documents inside each other in what an export writes.
+pub const DOCUMENT_DEPTH_MAX: usize = 16;
+/// Lists of related rows in the documents of an export.
+pub const LISTS_MAX: usize = 20;
 /// Terms joined by one AND, OR, or arithmetic chain. DataFusion overflows its stack at 2,000.
 pub const CHAIN_TERMS_MAX: usize = 500;
 /// Conditions of one query on related rows. Each joins an object.
@@ -138,6 +142,51 @@ pub const CALLBACK_ANSWER_BYTES_MAX: usize = 64 << 10;
 pub const CALLBACK_TIME: Duration = Duration::from_secs(10);
 /// Callbacks that are sent at once.
 pub const CALLBACKS_AT_ONCE: usize = 32;
+
+// Scripts.
+
+/// Scripts that one export's end runs.
+pub const NOTICE_SCRIPTS_MAX: usize = 1;
+/// Characters of a script.
+pub const SCRIPT_CHARS_MAX: usize = 50_000;
+/// Scripts that are run at once unless the operator says otherwise. Each may keep a processor busy.
+pub const SCRIPTS_AT_ONCE: usize = 2;
+/// How long a script may work, without the time in which it waits for what it calls.
+pub const SCRIPT_TIME: Duration = Duration::from_secs(10);
+/// How long a script may take in all, with what it calls.
+pub const SCRIPT_LONGEST: Duration = Duration::from_secs(240);
+/// Bytes of memory for what a script makes.
+pub const SCRIPT_MEMORY_BYTES: usize = 64 << 20;
+/// Bytes of what a script is given, as JSON.
+pub const SCRIPT_GLOBALS_BYTES_MAX: usize = 1 << 20;
+/// Lines of a script's log that are kept.
+pub const SCRIPT_LOG_LINES_MAX: usize = 1_000;
+/// Bytes of a script's log that are kept.
+pub const SCRIPT_LOG_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a script's result, as JSON.
+pub const SCRIPT_RESULT_BYTES_MAX: usize = 64 << 10;
+/// HTTP requests that a script may send.
+pub const SCRIPT_REQUESTS_MAX: u32 = 5;
+/// How long one of them may take, from the look-up of its host to the last byte of the answer.
+pub const SCRIPT_REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Bytes of the body of one of them, and of that of its answer.
+pub const SCRIPT_REQUEST_BYTES_MAX: usize = 512 << 10;
+/// Headers of one of them, and of its answer.
+pub const SCRIPT_HEADERS_MAX: usize = 100;
+/// Bytes of all these headers, names and values.
+pub const SCRIPT_HEADER_BYTES_MAX: usize = 32 << 10;
+/// Mails that a script may send.
+pub const SCRIPT_MAILS_MAX: u32 = 100;
+/// Characters of a mail's text, and of each value in it, that a script names.
+pub const SCRIPT_MAIL_CHARS_MAX: usize = 10_000;
+/// Values that a script may name for a mail.
+pub const SCRIPT_MAIL_VALUES_MAX: usize = 100;
+/// Scripts that are read at once when exports are created.
+pub const SCRIPT_CHECKS_AT_ONCE: usize = 2;
+/// How long reading a script may take.
+pub const SCRIPT_CHECK_TIME: Duration = Duration::from_secs(5);
+/// Scripts that may wait to be read; whoever comes after them is sent away at once.
+pub const SCRIPT_CHECKS_WAITING_MAX: usize = 32;
 
 // Access.
 

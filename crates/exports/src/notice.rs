@@ -6,12 +6,15 @@
 //! in the [`Outbox`](crate::ports::Outbox), through restarts, until it was taken or given up. This
 //! module has the rules; it sends nothing and knows no server.
 
+mod script;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
 use url::Url;
 
 use crate::callback::{self, Rules};
@@ -20,6 +23,9 @@ use crate::export::{Export, State};
 use crate::principal::TenantId;
 use crate::spec::{CallbackBody, CallbackMethod, ExportSpec, Notice};
 use crate::{Error, ErrorKind, ExportId, MessageId, Result, limits};
+
+pub use script::{ScriptLine, ScriptReport, ScriptView};
+pub(crate) use script::{check_length as check_script_length, off as scripts_off};
 
 /// One message to one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +50,9 @@ pub struct Message {
     pub last_error: Option<String>,
     /// When it was taken or given up.
     pub ended_at: Option<DateTime<Utc>>,
+    /// What a script left behind. Whoever runs one puts it here before it tells the outbox how that
+    /// went, and the outbox keeps it.
+    pub report: Option<ScriptReport>,
 }
 
 /// How a message is sent.
@@ -66,6 +75,11 @@ pub enum MessageKind {
         /// Its body.
         body: Option<RequestBody>,
     },
+    /// By running a script of the customer's. It is "taken" when it has come to its end.
+    Script {
+        /// The text of it.
+        source: String,
+    },
 }
 
 /// The body of a request.
@@ -82,23 +96,27 @@ impl MessageKind {
     pub const MAIL: &'static str = "mail";
     /// The kind of callbacks.
     pub const CALLBACK: &'static str = "callback";
+    /// The kind of scripts.
+    pub const SCRIPT: &'static str = "script";
 
     /// All kinds.
-    pub const NAMES: &'static [&'static str] = &[Self::MAIL, Self::CALLBACK];
+    pub const NAMES: &'static [&'static str] = &[Self::MAIL, Self::CALLBACK, Self::SCRIPT];
 
     /// Its name in the store, in APIs and in metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Mail { .. } => Self::MAIL,
             Self::Callback { .. } => Self::CALLBACK,
+            Self::Script { .. } => Self::SCRIPT,
         }
     }
 
-    /// To whom it goes, for people.
+    /// To whom it goes, for people. A script goes to nobody, whatever it calls by itself.
     pub fn to(&self) -> &str {
         match self {
             Self::Mail { to, .. } => to,
             Self::Callback { url, .. } => url,
+            Self::Script { .. } => "",
         }
     }
 
@@ -111,6 +129,7 @@ impl MessageKind {
                 let host = Url::parse(url).ok();
                 host.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
             }
+            Self::Script { .. } => String::new(),
         }
     }
 }
@@ -169,6 +188,7 @@ pub fn of_end(export: &Export, now: DateTime<Utc>) -> Vec<Message> {
         state: MessageState::Waiting,
         last_error: None,
         ended_at: None,
+        report: None,
     };
     kinds.map(message).collect()
 }
@@ -196,6 +216,7 @@ fn kinds(notice: &Notice, export: &Export, now: DateTime<Utc>) -> Vec<MessageKin
             let json = |text| RequestBody { media_type: "application/json".to_owned(), text };
             vec![MessageKind::Callback { method: *method, url, body: text.map(json) }]
         }
+        Notice::Script { source } => vec![MessageKind::Script { source: source.clone() }],
     }
 }
 
@@ -315,13 +336,21 @@ fn is_domain_label(label: &str) -> bool {
 const FIELD: &str = "notices";
 
 /// Checks who is to be told, as far as no dialect has to know better. `can_mail` says whether this
-/// server sends mail, `rules` where callbacks may go, where any are sent.
+/// server sends mail, `rules` where callbacks may go, where any are sent, and `can_run` whether it
+/// runs scripts. Whether a script is one is a question for [`crate::ports::ScriptCheck`].
 ///
 /// # Errors
-/// `Unsupported` for mail or callbacks where none are sent; `Invalid` for addresses and URLs.
-pub(crate) fn check(spec: &ExportSpec, can_mail: bool, rules: Option<&Rules>) -> Result<()> {
+/// `Unsupported` for mail, callbacks or scripts where there are none; `Invalid` for addresses, URLs
+/// and the length of a script.
+pub(crate) fn check(
+    spec: &ExportSpec,
+    can_mail: bool,
+    rules: Option<&Rules>,
+    can_run: bool,
+) -> Result<()> {
     let mut addresses = Vec::new();
     let mut callbacks = 0;
+    let mut scripts = 0;
     for notice in &spec.notices {
         match notice {
             Notice::Mail { to, file_url } => {
@@ -336,7 +365,15 @@ pub(crate) fn check(spec: &ExportSpec, can_mail: bool, rules: Option<&Rules>) ->
                 }
                 callbacks += 1;
             }
+            Notice::Script { source } => {
+                check_script_length(can_run, source)?;
+                scripts += 1;
+            }
         }
+    }
+    if scripts > limits::NOTICE_SCRIPTS_MAX {
+        let text = format!("one script is run when an export has ended, not {scripts}");
+        return Err(Error::invalid(script::FIELD, text));
     }
     if callbacks > limits::NOTICE_CALLBACKS_MAX {
         let most = limits::NOTICE_CALLBACKS_MAX;
@@ -366,241 +403,3 @@ fn check_mail(can_mail: bool, file_url: &str) -> Result<()> {
     Err(Error::invalid(FIELD, text))
 }
 
-#[cfg(all(test, feature = "testing"))]
-mod tests {
-    use chrono::TimeDelta;
-
-    use super::*;
-    use crate::export::{Failure, Outcome};
-    use crate::lease::Incarnation;
-    use crate::spec::StateWords;
-    use crate::testing;
-
-    fn mail(to: &[&str]) -> Notice {
-        let file_url = "https://exports.example.com/{link}".to_owned();
-        Notice::Mail { to: to.iter().map(|to| (*to).to_owned()).collect(), file_url }
-    }
-
-    fn failed(notices: Vec<Notice>) -> Export {
-        let now = testing::noon();
-        let mut export = testing::export("acme", now);
-        export.spec.notices = notices;
-        export.start(&Incarnation::random(), now, TimeDelta::seconds(15)).expect("it is queued");
-        export.finish(Outcome::Failed(Failure::new("x", "y")), now);
-        export
-    }
-
-    #[test]
-    fn each_address_has_a_message_of_its_own() {
-        let now = testing::noon();
-        let export = failed(vec![mail(&["a@x.org", "b@x.org"]), mail(&["c@x.org"])]);
-        let messages = of_end(&export, now);
-        let to: Vec<_> = messages.iter().map(|message| message.kind.to()).collect();
-        assert_eq!(to, ["a@x.org", "b@x.org", "c@x.org"]);
-        assert!(messages.iter().all(|m| m.due_at == now && m.state == MessageState::Waiting));
-        assert_ne!(messages[0].id, messages[1].id);
-        let mut cancelled = export;
-        cancelled.state = State::Cancelled;
-        assert!(of_end(&cancelled, now).is_empty());
-    }
-
-    #[test]
-    fn pauses_double_up_to_an_hour_and_end_after_a_day() {
-        let created = testing::noon();
-        let mut message = of_end(&failed(vec![mail(&["a@x.org"])]), created).remove(0);
-        let (mut now, mut pauses) = (created, Vec::new());
-        loop {
-            message.attempts += 1;
-            let Some(next) = Retries::default().next_due(&message, now) else { break };
-            pauses.push((next - now).num_seconds());
-            now = next;
-        }
-        assert_eq!(pauses[..9], [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        let tried = (now - created).num_hours();
-        assert!((22..=24).contains(&tried), "tried for {tried} hours");
-        assert_eq!(pauses.len(), 29);
-        message.attempts = limits::NOTICE_ATTEMPTS_MAX;
-        assert_eq!(Retries::default().next_due(&message, created), None);
-    }
-
-    #[test]
-    fn addresses_are_plain_or_refused() {
-        let longest = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(63));
-        let good = [
-            "name@example.com",
-            "first.last+tag@sub.example.co.uk",
-            "o'brien@example.com",
-            "a@localhost",
-            "x@xn--bcher-kva.example",
-            &longest,
-        ];
-        for address in good {
-            assert!(check_address("to", address).is_ok(), "{address}");
-        }
-        let local = format!("{}@example.com", "a".repeat(65));
-        let label = format!("a@{}.com", "b".repeat(64));
-        let whole = format!("a@{}example.com", "b.".repeat(122));
-        let cases = [
-            ("", "no @"),
-            ("name", "no @"),
-            ("@example.com", "before its @"),
-            ("name@", "domain name"),
-            ("a..b@example.com", "before its @"),
-            (".a@example.com", "before its @"),
-            ("\"a b\"@example.com", "blank"),
-            ("\"ab\"@example.com", "before its @"),
-            ("a@b@example.com", "before its @"),
-            ("Name <name@example.com>", "blank"),
-            ("<name@example.com>", "before its @"),
-            ("a,b@example.com", "before its @"),
-            ("name@example.com\r\nBcc: x@example.com", "control character"),
-            ("na\0me@example.com", "control character"),
-            ("name@exam ple.com", "blank"),
-            ("name@-example.com", "domain name"),
-            ("name@example..com", "domain name"),
-            ("name@[127.0.0.1]", "domain name"),
-            ("n\u{e4}me@example.com", "ASCII"),
-            ("name@b\u{fc}cher.example", "punycode"),
-            (&local, "before its @"),
-            (&label, "domain name"),
-            (&whole, "too long"),
-        ];
-        for (address, part) in cases {
-            let error = check_address("to", address).expect_err(address);
-            assert!(error.public().contains(part), "{address}: {error}");
-            assert_eq!(error.kind(), &ErrorKind::Invalid { field: "to".into() });
-        }
-    }
-
-    #[test]
-    fn a_spec_is_checked_as_a_whole() {
-        let mut spec = testing::export("acme", testing::noon()).spec;
-        assert!(check(&spec, false, None).is_ok(), "nobody is told");
-        spec.notices = vec![mail(&["a@x.org"])];
-        assert!(check(&spec, true, None).is_ok());
-        assert_eq!(check(&spec, false, None).expect_err("off").kind(), &ErrorKind::Unsupported);
-        let many: Vec<String> = (0..101).map(|n| format!("n{n}@x.org")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        spec.notices = vec![mail(&many)];
-        assert!(check(&spec, true, None).expect_err("too many").public().contains("at most 100"));
-        spec.notices = vec![mail(&many[..100])];
-        assert!(check(&spec, true, None).is_ok());
-        for url in
-            ["/files/{link}", "https://x.org/file", "https://x.org/{link}\n", "ftp://x/{link}"]
-        {
-            let to = vec!["a@x.org".to_owned()];
-            spec.notices = vec![Notice::Mail { to, file_url: url.to_owned() }];
-            assert!(check(&spec, true, None).is_err(), "{url}");
-        }
-    }
-
-    fn callback(url: &str, method: CallbackMethod, body: CallbackBody) -> Notice {
-        Notice::Callback {
-            method,
-            url: url.to_owned(),
-            words: StateWords::new("All done", "Aborted"),
-            body,
-        }
-    }
-
-    #[test]
-    fn a_callback_says_what_came_of_the_export() {
-        let url = "https://example.com/x?id={export}&s={state}";
-        let get = callback(url, CallbackMethod::Get, CallbackBody::None);
-        let post = callback(url, CallbackMethod::Post, CallbackBody::Json);
-        let mut export = failed(vec![get, post]);
-        let filled = |word: &str| format!("https://example.com/x?id={}&s={word}", export.id);
-        let messages = of_end(&export, testing::noon());
-        let [first, second] = messages.as_slice() else { panic!("{messages:?}") };
-        let expected = MessageKind::Callback {
-            method: CallbackMethod::Get,
-            url: filled("Aborted"),
-            body: None,
-        };
-        assert_eq!(first.kind, expected);
-        assert_eq!(
-            (second.kind.to(), second.kind.place()),
-            (&*filled("Aborted"), "example.com".into())
-        );
-        let MessageKind::Callback { body: Some(body), .. } = &second.kind else {
-            panic!("no body")
-        };
-        let event: Value = serde_json::from_str(&body.text).expect("JSON");
-        assert_eq!(event["type"], "export.failed");
-        assert_eq!(
-            event["timestamp"],
-            testing::noon().to_rfc3339_opts(SecondsFormat::Millis, true)
-        );
-        assert_eq!(event["data"]["reason"], json!({"code": "x", "message": "y"}));
-        let done = filled("All%20done");
-        export.state = State::Completed;
-        assert_eq!(of_end(&export, testing::noon())[0].kind.to(), done);
-        export.state = State::Cancelled;
-        assert!(of_end(&export, testing::noon()).is_empty());
-    }
-
-    #[test]
-    fn a_dialects_own_body_is_sent_as_it_stands() {
-        let body = CallbackBody::Own {
-            completed: format!(r#"{{"done":true,"until":"{}"}}"#, callback::EXPIRY_PLACE),
-            failed: r#"{"done":false}"#.to_owned(),
-        };
-        let own = callback("https://example.com/x", CallbackMethod::Post, body);
-        let mut export = failed(vec![own]);
-        let text = |export: &Export| match of_end(export, testing::noon()).remove(0).kind {
-            MessageKind::Callback { body: Some(body), .. } => body.text,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(text(&export), r#"{"done":false}"#);
-        export.state = State::Completed;
-        export.files_expire_at = DateTime::from_timestamp_millis(1_795_311_376_835);
-        assert_eq!(text(&export), r#"{"done":true,"until":"1795311376835"}"#);
-    }
-
-    #[test]
-    fn callbacks_are_checked_with_their_export() {
-        let rules = Rules::default();
-        let good = || callback("https://x.org/{export}", CallbackMethod::Post, CallbackBody::Json);
-        let mut spec = testing::export("acme", testing::noon()).spec;
-        spec.notices = vec![good(); limits::NOTICE_CALLBACKS_MAX];
-        assert!(check(&spec, false, Some(&rules)).is_ok());
-        let error = check(&spec, true, None).expect_err("none are sent");
-        assert_eq!(error.kind(), &ErrorKind::Unsupported);
-        spec.notices.push(good());
-        assert!(
-            check(&spec, true, Some(&rules)).expect_err("many").public().contains("at most 10")
-        );
-        let mut wordless = good();
-        let Notice::Callback { words, .. } = &mut wordless else { panic!("it is one") };
-        words.failed.clear();
-        let (get, post) = (CallbackMethod::Get, CallbackMethod::Post);
-        for (bad, part) in [
-            (callback("https://x.org/", get, CallbackBody::Json), "no body"),
-            (callback("https://10.0.0.1/", post, CallbackBody::Json), "private"),
-            (callback("https://{export}.org/", post, CallbackBody::None), "outside"),
-            (wordless, "word"),
-        ] {
-            spec.notices = vec![bad];
-            let error = check(&spec, true, Some(&rules)).expect_err(part);
-            assert!(error.public().contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_wish_for_a_pause_is_heard_up_to_the_longest() {
-        let now = testing::noon();
-        let mut message = of_end(&failed(vec![mail(&["a@x.org"])]), now).remove(0);
-        message.attempts = 2;
-        let retries = Retries::default();
-        for (wish, pause) in [(0, 60), (59, 60), (61, 61), (3_600, 3_600), (u64::MAX, 3_600)] {
-            let next = retries.next_due_after(&message, now, Duration::from_secs(wish));
-            assert_eq!(next.map(|next| (next - now).num_seconds()), Some(pause), "{wish}");
-        }
-    }
-
-    #[test]
-    fn a_reason_is_one_short_line() {
-        assert_eq!(short_error("550 no\r\nsuch user"), "550 no  such user");
-        assert_eq!(short_error(&"x".repeat(5_000)).len(), limits::NOTICE_ERROR_CHARS_MAX);
-    }
-}

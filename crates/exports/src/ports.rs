@@ -389,10 +389,12 @@ pub trait Outbox: Send + Sync {
     /// Each counts as an attempt, and is not due again before the lease is over.
     async fn take(&self, ask: &TakeMessages) -> Result<Vec<Message>>;
 
-    /// A message was taken by whom it is for. `false` when it waits no longer.
+    /// A message was taken by whom it is for; what it reports is kept. `false` when it waits no
+    /// longer.
     async fn sent(&self, message: &Message, now: DateTime<Utc>) -> Result<bool>;
 
     /// The attempt that `message` counts last has failed: it is due again at `next`, or given up.
+    /// What it reports is kept.
     /// `false`, and nothing changes, when it waits no longer or is in other hands since.
     async fn failed(
         &self,
@@ -417,6 +419,17 @@ pub struct TakeMessages {
     pub ttl: TimeDelta,
     /// The present moment.
     pub now: DateTime<Utc>,
+}
+
+/// What reads the scripts that are to be run when an export has ended.
+#[async_trait]
+pub trait ScriptCheck: Send + Sync {
+    /// Whether the text is a script, without running it.
+    ///
+    /// # Errors
+    /// `Invalid` at `notices.script`, with line and column where they are known; `Unavailable` when
+    /// it cannot be read just now.
+    async fn check(&self, source: &str) -> Result<()>;
 }
 
 /// Where sessions are remembered. A session is made by the insertion of its first export

@@ -34,6 +34,9 @@ pub struct Select {
     pub object: String,
     /// Columns of the result, in order.
     pub columns: Vec<Column>,
+    /// Lists of related rows, which follow the columns: each is a column of the result, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<RelatedList>,
     /// Which rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Condition>,
@@ -78,6 +81,7 @@ impl Select {
         Self {
             object: object.into(),
             columns: Vec::new(),
+            lists: Vec::new(),
             filter: None,
             where_sql: None,
             group_by: Vec::new(),
@@ -111,6 +115,20 @@ impl Select {
     pub fn is_aggregate(&self) -> bool {
         !self.group_by.is_empty() || self.columns.iter().any(|column| column.expr.has_aggregate())
     }
+}
+
+/// The rows that a relation of the base object leads to, as one value: a list of documents, in the
+/// order of their positions or else of their keys. Rows that are marked as deleted are in it only
+/// where the query does not leave such rows out. A query with lists is ordered by the field by which
+/// their relations start, from the least, and by nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RelatedList {
+    /// Its heading.
+    pub label: String,
+    /// API name of the relation, which is of one pair of columns and of any cardinality.
+    pub relation: String,
+    /// What each document has; paths start at the relation's target, labels are names of members.
+    pub columns: Vec<Column>,
 }
 
 /// What becomes of rows that are marked as deleted.

@@ -29,8 +29,11 @@ use std::sync::{Arc, Mutex};
 use crate::Clock;
 use crate::callback::{self, Rules};
 use crate::catalog::Catalog;
+use crate::notice;
 use crate::policy::{Policy, PolicyChange};
-use crate::ports::{AccessStore, ArtifactStore, Formats, JobStore, Outbox, Planner, SessionStore};
+use crate::ports::{
+    AccessStore, ArtifactStore, Formats, JobStore, Outbox, Planner, ScriptCheck, SessionStore,
+};
 use crate::principal::{Principal, Role, Tenant, TenantId};
 use crate::{Error, Result};
 
@@ -56,6 +59,8 @@ pub struct Parts {
     pub can_mail: bool,
     /// Where callbacks may go; absent where none are sent.
     pub callbacks: Option<Arc<Rules>>,
+    /// What reads scripts; absent where none are run.
+    pub scripts: Option<Arc<dyn ScriptCheck>>,
     /// Where the bytes are.
     pub artifacts: Arc<dyn ArtifactStore>,
     /// What plans and previews.
@@ -147,6 +152,18 @@ impl Exports {
     pub fn check_callback_url(&self, field: &str, template: &str) -> Result<()> {
         let rules = self.parts.callbacks.as_deref().ok_or_else(callback::off)?;
         rules.check_template(field, template)
+    }
+
+    /// Checks a script that is to be run when an export has ended, before anything else of a request
+    /// is looked at. A submission with a wrong one is refused in any case.
+    ///
+    /// # Errors
+    /// `Unsupported` where this server runs no scripts; `Invalid` at `notices.script`, saying what is
+    /// wrong with the script, and where; `Unavailable` when it cannot be read just now.
+    pub async fn check_script(&self, source: &str) -> Result<()> {
+        let scripts = self.parts.scripts.as_deref();
+        notice::check_script_length(scripts.is_some(), source)?;
+        scripts.ok_or_else(notice::scripts_off)?.check(source).await
     }
 
     /// Changes whenever something was stored. A hint: look now and then anyway.

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use crate::document::{Archive, Documents};
 use crate::password::Password;
 use crate::query::Query;
 use crate::session::SessionRef;
@@ -27,6 +28,13 @@ pub struct ExportSpec {
     /// when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_numbers: Option<String>,
+    /// How each row becomes a document; a row is its columns when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Documents>,
+    /// The archive in which the data comes with the files that its rows refer to; the data comes
+    /// alone when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Archive>,
     /// Where a query's rows are cut into several files; each query makes one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
@@ -85,6 +93,12 @@ pub enum Notice {
         words: StateWords,
         /// What its body says.
         body: CallbackBody,
+    },
+    /// A script of the customer's is run. What it is given is for the dialect to say:
+    /// [`ScriptView`](crate::notice::ScriptView).
+    Script {
+        /// The text of it.
+        source: String,
     },
 }
 

@@ -8,7 +8,7 @@ mod urls;
 mod world;
 
 pub use clock::TestClock;
-pub use fakes::{Cut, FakeArtifacts, FakeFormats, FakePlanner};
+pub use fakes::{Cut, FakeArtifacts, FakeFormats, FakePlanner, FakeScriptView, FakeScripts};
 pub use memory::MemoryStore;
 pub use sample::{catalog, export, noon, principal, tenant};
 pub use urls::FORBIDDEN_URLS;

@@ -273,6 +273,8 @@ impl CreateExport {
             format,
             packing: self.packing.unwrap_or_default(),
             row_numbers: None,
+            documents: None,
+            archive: None,
             split: self.split_rows.map(Split::Rows),
             sealing_key: key,
             encryption_key,

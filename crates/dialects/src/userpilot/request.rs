@@ -225,6 +225,8 @@ impl ExportRequest {
                 _ => Packing::None,
             },
             row_numbers: None,
+            documents: None,
+            archive: None,
             split: Some(Split::Day(day)),
             sealing_key: None,
             encryption_key: None,

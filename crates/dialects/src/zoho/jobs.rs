@@ -283,6 +283,8 @@ pub async fn submit(
         format: file.format,
         packing: file.packing,
         row_numbers: wanted.row_numbers.then(|| ROW_NUMBER.to_owned()),
+        documents: None,
+        archive: None,
         split: None,
         sealing_key: None,
         encryption_key: None,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cardinality, Catalog, Field, FieldType, Object, Relation, TableRef, folded, hint};
+use super::{
+    Cardinality, Catalog, Field, FieldType, FileFolder, Object, POSITION, Relation, TableRef,
+    folded, hint,
+};
 use crate::{Error, Result};
 
 /// One `[[catalog.objects]]` section.
@@ -28,6 +31,11 @@ pub struct RawObject {
     /// Table in the source; for files, a path below the source's root. The name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// Column of the table that holds lists (nested, or JSON), each of whose elements is a row of
+    /// this object. Its fields follow the element by `member`; a field of the column `#position` is
+    /// an element's place in its list, from 0. The rows of the table when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elements: Option<String>,
     /// API names of the fields that identify a row.
     pub key: Vec<String>,
     /// Column that says whose a row is; every read is bound to it.
@@ -90,6 +98,13 @@ pub struct RawField {
     /// Physical column; the name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// Members to follow inside the column's values, which are nested or JSON: `["address", "city"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member: Vec<String>,
+    /// The nested document in which APIs whose objects nest show it, without the document's name in
+    /// front of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
     /// Name for people; made from the name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -105,9 +120,9 @@ pub struct RawField {
     /// Masked unless sealed to the tenant's key.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sensitive: bool,
-    /// Refers to a file.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub file: bool,
+    /// Where the file is that it refers to by a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileFolder>,
     /// For an amount of money: the field with its currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency_field: Option<String>,
@@ -208,6 +223,7 @@ fn check_object(raw: RawObject) -> Result<Object> {
         label: raw.label.unwrap_or_else(|| label_of(&name)),
         table: TableRef { source: raw.source, table: raw.table.unwrap_or_else(|| name.clone()) },
         key: raw.key,
+        elements: raw.elements,
         tenant_column: raw.tenant_column,
         created: raw.created,
         updated: raw.updated,
@@ -225,6 +241,7 @@ fn check_object(raw: RawObject) -> Result<Object> {
     if let Some(raw) = raw.tombstones {
         object.tombstones = Some(Arc::new(tombstones(&object, raw)?));
     }
+    check_columns(&object)?;
     Ok(object)
 }
 
@@ -241,7 +258,7 @@ fn tombstones(object: &Object, mut raw: RawTombstones) -> Result<Object> {
             Some(column) => column,
             None => own.column.clone(),
         };
-        fields.push(Field { column, nullable: false, ..own.clone() });
+        fields.push(Field { column, member: Vec::new(), nullable: false, ..own.clone() });
     }
     if let Some(name) = raw.columns.keys().next() {
         let what = format!(
@@ -253,12 +270,14 @@ fn tombstones(object: &Object, mut raw: RawTombstones) -> Result<Object> {
     fields.push(Field {
         name: DELETED_AT.to_owned(),
         column: raw.deleted_at,
+        member: Vec::new(),
+        document: None,
         label: "Deleted At".to_owned(),
         field_type: FieldType::Timestamp,
         nullable: true,
         optional: true,
         sensitive: false,
-        file: false,
+        file: None,
         currency_field: None,
         values: Vec::new(),
     });
@@ -269,6 +288,7 @@ fn tombstones(object: &Object, mut raw: RawTombstones) -> Result<Object> {
         plural: object.plural.clone(),
         label: object.label.clone(),
         table: TableRef { source: object.table.source.clone(), table: raw.table },
+        elements: None,
         key: object.key.clone(),
         tenant_column: raw.tenant_column.unwrap_or_else(|| object.tenant_column.clone()),
         created: None,
@@ -314,9 +334,31 @@ fn resolve_field_names(object: &mut Object) -> Result<()> {
     Ok(())
 }
 
+/// What a field or an object says of its columns must fit together.
+fn check_columns(object: &Object) -> Result<()> {
+    for field in &object.fields {
+        let wrong = |what: &str| Err(wrong(&object.name, &format!("field {} {what}", field.name)));
+        if field.column == POSITION && object.elements.is_none() {
+            return wrong("is a place in a list, and the object's rows are no elements of one");
+        }
+        if field.file.is_some() && field.field_type != FieldType::Text {
+            return wrong("refers to a file, and is no text");
+        }
+        if field.member.iter().any(String::is_empty) {
+            return wrong("follows a member without a name");
+        }
+    }
+    if object.elements.is_some() && object.tombstones.is_some() {
+        return Err(wrong(&object.name, "its rows are elements of lists, and have no tombstones"));
+    }
+    Ok(())
+}
+
 fn check_field(raw: RawField) -> Field {
     Field {
         column: raw.column.unwrap_or_else(|| raw.name.clone()),
+        member: raw.member,
+        document: raw.document,
         label: raw.label.unwrap_or_else(|| label_of(&raw.name)),
         field_type: raw.field_type,
         nullable: raw.nullable,
@@ -398,6 +440,7 @@ mod tests {
             label: None,
             source: "main".into(),
             table: None,
+            elements: None,
             key: vec!["id".into()],
             tenant_column: "tenant".into(),
             created: None,
@@ -416,11 +459,13 @@ mod tests {
             name: name.into(),
             column: None,
             label: None,
+            member: Vec::new(),
+            document: None,
             field_type: FieldType::Text,
             nullable: true,
             optional: false,
             sensitive: false,
-            file: false,
+            file: None,
             currency_field: None,
             values: vec![],
         }

@@ -22,7 +22,8 @@ impl Select {
         if self.columns.is_empty() {
             return Err(Error::invalid("columns", "the query selects nothing"));
         }
-        cap("columns", self.columns.len(), limits::COLUMNS_MAX)?;
+        let members = self.lists.iter().map(|list| list.columns.len());
+        cap("columns", self.columns.len() + members.sum::<usize>(), limits::COLUMNS_MAX)?;
         cap("group by", self.group_by.len(), limits::GROUP_BY_MAX)?;
         cap("order by", self.order_by.len(), limits::ORDER_BY_MAX)?;
         for column in &self.columns {
@@ -38,6 +39,9 @@ impl Select {
             if let Some(condition) = condition {
                 scope.check_condition(place, condition, 0)?;
             }
+        }
+        if !self.lists.is_empty() {
+            self.check_lists(&scope)?;
         }
         if let Some(filter) = &self.filter {
             cap("exists", count_exists(filter), limits::EXISTS_MAX)?;
@@ -72,6 +76,42 @@ impl Select {
             let text = "in a session a limit would leave rows out that never come again: leave it \
                         out, or export without a session";
             return Err(Error::invalid("limit", text));
+        }
+        Ok(())
+    }
+
+    /// Lists are found by going along the base object's rows and theirs in one order.
+    fn check_lists(&self, scope: &Scope<'_>) -> Result<()> {
+        cap("lists", self.lists.len(), limits::LISTS_MAX)?;
+        if self.is_aggregate() || self.having.is_some() || self.is_increment() {
+            let text = "groups and increments have no lists of related rows";
+            return Err(Error::invalid("lists", text));
+        }
+        for list in &self.lists {
+            let relation = scope.base.require_relation(&list.relation)?;
+            let in_order = match (self.order_by.as_slice(), relation.columns.as_slice()) {
+                ([key], [(here, _)]) => match &key.expr {
+                    Expr::Field(path) if path.relations.is_empty() && !key.descending => {
+                        scope.base.require_field(&path.field)?.column == *here
+                    }
+                    _ => false,
+                },
+                _ => false,
+            };
+            if !in_order {
+                let text = format!(
+                    "a list of what {} leads to needs a relation by one column, and the order of \
+                     the field of that column",
+                    relation.name
+                );
+                return Err(Error::invalid("lists", text));
+            }
+            if list.columns.is_empty() {
+                return Err(Error::invalid("lists", "a list selects nothing"));
+            }
+            let base = scope.catalog.require(&relation.target)?;
+            let target = Scope { catalog: scope.catalog, base, related: true };
+            list.columns.iter().try_for_each(|column| target.check_column(column))?;
         }
         Ok(())
     }

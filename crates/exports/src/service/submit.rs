@@ -11,8 +11,8 @@ use crate::policy::Policy;
 use crate::ports::{Idempotency, Inserted, NewExport};
 use crate::principal::{Principal, Role};
 use crate::query::{Protection, Query};
-use crate::spec::{ExportSpec, Packing, QuerySpec, Split};
-use crate::{Error, ErrorKind, ExportId, Result, limits, notice, session};
+use crate::spec::{ExportSpec, Notice, Packing, QuerySpec, Split};
+use crate::{Error, ErrorKind, ExportId, Result, document, limits, notice, session};
 
 /// A request to create an export, as a dialect hands it over.
 #[derive(Debug, Clone)]
@@ -183,9 +183,17 @@ impl Exports {
         self.parts.formats.check(&spec.format)?;
         self.check_password(spec)?;
         check_split(spec)?;
-        notice::check(spec, self.parts.can_mail, self.parts.callbacks.as_deref())?;
+        document::check(spec)?;
+        let scripts = self.parts.scripts.as_deref();
+        let callbacks = self.parts.callbacks.as_deref();
+        notice::check(spec, self.parts.can_mail, callbacks, scripts.is_some())?;
         for query in &spec.queries {
             self.check_query(who, query, spec.sealing_key.is_some()).await?;
+        }
+        for notice in &spec.notices {
+            if let Notice::Script { source } = notice {
+                self.check_script(source).await?;
+            }
         }
         Ok(())
     }

@@ -28,6 +28,8 @@ fn submission(body: &str) -> Submission {
             format: FormatChoice::plain("csv"),
             packing: Packing::None,
             row_numbers: None,
+            documents: None,
+            archive: None,
             split: None,
             sealing_key: None,
             encryption_key: None,

@@ -10,14 +10,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::FieldType;
+use crate::export::Export;
 use crate::flow::ByteStream;
 use crate::format::FormatSheet;
 use crate::manifest::{Artifact, ColumnNote};
+use crate::notice::{Message, ScriptView};
 use crate::ports::{
-    ArtifactStore, Formats, ObjectKey, Planner, Preview, StoredObject, Upload, Written,
+    ArtifactStore, Formats, ObjectKey, Planner, Preview, ScriptCheck, StoredObject, Upload, Written,
 };
 use crate::principal::TenantScope;
 use crate::query::Query;
@@ -297,5 +300,42 @@ impl Formats for FakeFormats {
             return Ok(());
         }
         Err(Error::invalid("encryption", "not an OpenPGP public key block"))
+    }
+}
+
+/// Takes every text for a script but one with `@@` in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FakeScripts;
+
+#[async_trait]
+impl ScriptCheck for FakeScripts {
+    async fn check(&self, source: &str) -> Result<()> {
+        let Some((line, column)) = (1..).zip(source.lines()).find_map(|(line, text)| {
+            let at = text.find("@@")?;
+            Some((line, text[..at].chars().count() + 1))
+        }) else {
+            return Ok(());
+        };
+        let text = format!("unexpected token '@@' (line {line}, column {column})");
+        Err(Error::invalid("notices.script", text))
+    }
+}
+
+/// Shows scripts the export's id and state, and an error for a failed one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FakeScriptView;
+
+#[async_trait]
+impl ScriptView for FakeScriptView {
+    async fn globals(&self, export: &Export, message: &Message) -> Result<Value> {
+        let err = export.failure.as_ref().map(|failure| failure.code.clone());
+        let of = json!({ "_id": export.id.to_string(), "state": export.state.name() });
+        Ok(json!({
+            "script": {
+                "_id": message.id.to_string(),
+                "arguments": { "export": of, "err": err },
+                "org": { "code": export.tenant.to_string() },
+            }
+        }))
     }
 }

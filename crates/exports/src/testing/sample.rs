@@ -77,6 +77,8 @@ pub fn export(tenant_id: &str, now: DateTime<Utc>) -> Export {
             format: FormatChoice::plain("csv"),
             packing: Packing::None,
             row_numbers: None,
+            documents: None,
+            archive: None,
             split: None,
             sealing_key: None,
             encryption_key: None,

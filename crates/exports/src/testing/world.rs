@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
-use super::{FakeArtifacts, FakeFormats, FakePlanner, MemoryStore, TestClock};
+use super::{FakeArtifacts, FakeFormats, FakePlanner, FakeScripts, MemoryStore, TestClock};
 use crate::access::{Credential, CredentialKind, SecretHash, sha256_hex};
 use crate::catalog::Catalog;
 use crate::export::{Export, Failure, Outcome, Progress};
@@ -56,6 +56,7 @@ impl World {
             sessions: store.clone(),
             can_mail: true,
             callbacks: Some(Arc::default()),
+            scripts: Some(Arc::new(FakeScripts)),
             artifacts: artifacts.clone(),
             planner: planner.clone(),
             formats: Arc::new(FakeFormats),

@@ -207,6 +207,8 @@ impl Desk<'_> {
             format: FormatChoice { values: self.values(&job), ..FormatChoice::plain("csv") },
             packing: job.format.packing(),
             row_numbers: None,
+            documents: None,
+            archive: None,
             split: self.config.segment_rows.filter(|_| session.is_some()).map(Split::FullRows),
             sealing_key: None,
             encryption_key: self.encryption_key(&job)?,

@@ -258,6 +258,8 @@ impl Wanted {
             },
             packing: if self.zip { Packing::Zip } else { Packing::None },
             row_numbers: None,
+            documents: None,
+            archive: None,
             split: None,
             sealing_key,
             encryption_key: None,
