@@ -181,6 +181,13 @@ pub struct Progress {
     /// The part that is being written, where queries are split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
+    /// Files that rows refer to and whose contents are in the archive.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_done: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why an attempt failed.
@@ -395,6 +402,9 @@ impl Export {
 
     fn fail(&mut self, failure: Failure, now: DateTime<Utc>) {
         self.failure = Some(failure);
+        // Why it failed can be read for as long as its files could have been.
+        let kept = after(now, Duration::from_secs(self.policy.file_kept_secs));
+        self.record_expires_at = self.record_expires_at.max(kept);
         self.end(State::Failed, now);
     }
 

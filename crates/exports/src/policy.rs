@@ -32,6 +32,10 @@ pub struct Policy {
     pub record_kept_secs: u64,
     /// Queries of one export.
     pub queries_max: u32,
+    /// Bytes of the stored files of a tenant's exports in a dialect; none: any number. An export
+    /// whose files would be more fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_bytes_max: Option<u64>,
 }
 
 /// Changes to a policy, for a dialect or a tenant; what is absent stays as it is.
@@ -56,6 +60,9 @@ pub struct PolicyChange {
     pub record_kept_secs: Option<u64>,
     /// Queries of one export.
     pub queries_max: Option<u32>,
+    /// Bytes that the stored files of a tenant's exports may take, per dialect; an export that needs
+    /// more fails (0: any number).
+    pub storage_bytes_max: Option<u64>,
 }
 
 impl Policy {
@@ -81,6 +88,9 @@ impl Policy {
         self.file_kept_secs = change.file_kept_secs.unwrap_or(self.file_kept_secs);
         self.record_kept_secs = change.record_kept_secs.unwrap_or(self.record_kept_secs);
         self.queries_max = change.queries_max.unwrap_or(self.queries_max);
+        if let Some(n) = change.storage_bytes_max {
+            self.storage_bytes_max = (n > 0).then_some(n);
+        }
         self
     }
 

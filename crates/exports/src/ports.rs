@@ -17,7 +17,7 @@ use crate::lease::{Incarnation, LeaseKey};
 use crate::manifest::{Artifact, ColumnNote, SnapshotNote};
 use crate::notice::Message;
 use crate::principal::{TenantId, TenantScope};
-use crate::query::Query;
+use crate::query::{Path, Query};
 use crate::session::{Mark, Session};
 use crate::spec::FormatChoice;
 use crate::{ArtifactId, Error, ErrorKind, ExportId, Result};
@@ -136,6 +136,10 @@ pub trait JobStore: Send + Sync {
 
     /// Counts of exports by dialect and state, for metrics.
     async fn counts(&self) -> Result<Vec<StateCount>>;
+
+    /// Bytes of the published files of the tenant's exports in a dialect, those left out that have
+    /// expired.
+    async fn stored_bytes(&self, tenant: &TenantId, dialect: &str) -> Result<u64>;
 
     /// When the export was created that has been queued the longest, for metrics; in whole
     /// milliseconds at least.
@@ -493,6 +497,28 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// `Unsupported` where the rows cannot come in increments; the text says why.
     async fn mark(&self, query: &Query) -> Result<Mark>;
+
+    /// Begins to read the file that a value of a field of the query's object refers to. It comes as
+    /// it is when it is opened; files have no snapshot. The stream ends with `Conflict` when the
+    /// file changes while it is read.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Conflict` and `Invalid` for this one file, which is not there, may
+    /// not be read, has just changed or is no path of a file; the public text is a short reason.
+    /// `Unavailable` when the store of the files is away as a whole. `UnknownField` for a field that
+    /// is not there, `Unsupported` for one that refers to no files.
+    async fn content(&self, query: &Query, field: &Path, reference: &str) -> Result<Content> {
+        let _ = (query, field, reference);
+        Err(Error::unsupported("the contents of files are not offered here"))
+    }
+}
+
+/// A file that rows refer to.
+pub struct Content {
+    /// Length in bytes: the stream has as many, or ends with an error.
+    pub bytes: u64,
+    /// The bytes.
+    pub stream: ByteStream,
 }
 
 /// What a run may use.

@@ -61,6 +61,7 @@ mod tests {
             file_kept_secs: 1,
             record_kept_secs: 1,
             queries_max: 50,
+            storage_bytes_max: None,
         }
     }
 

@@ -59,6 +59,7 @@ impl Dialect for Native {
             file_kept_secs: days(7),
             record_kept_secs: days(90),
             queries_max: 50,
+            storage_bytes_max: None,
         }
     }
 

@@ -58,6 +58,7 @@ impl Dialect for Userpilot {
             file_kept_secs: days(2),
             record_kept_secs: days(3),
             queries_max: 1,
+            storage_bytes_max: None,
         }
     }
 

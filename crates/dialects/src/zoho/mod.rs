@@ -69,6 +69,7 @@ impl Dialect for Zoho {
             file_kept_secs: hours(1),
             record_kept_secs: days(1),
             queries_max: 1,
+            storage_bytes_max: None,
         }
     }
 

@@ -51,6 +51,7 @@ pub fn policy() -> Policy {
         file_kept_secs: days(7),
         record_kept_secs: days(90),
         queries_max: 50,
+        storage_bytes_max: None,
     }
 }
 

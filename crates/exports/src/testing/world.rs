@@ -167,6 +167,7 @@ impl World {
             rows_estimated: Some(rows),
             queries_done: u32::try_from(artifacts.len()).unwrap_or(u32::MAX),
             part: None,
+            files_done: 0,
         };
         let snapshot = SnapshotNote {
             taken_at: self.clock.now(),

@@ -55,6 +55,7 @@ fn written(policy: &Policy) -> PolicyChange {
         file_kept_secs: Some(policy.file_kept_secs),
         record_kept_secs: Some(policy.record_kept_secs),
         queries_max: Some(policy.queries_max),
+        storage_bytes_max: Some(policy.storage_bytes_max.unwrap_or(0)),
     }
 }
 

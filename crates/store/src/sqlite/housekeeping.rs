@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::ports::{ObjectKey, StateCount};
+use outhaul_exports::principal::TenantId;
 use outhaul_exports::{Error, Result, event};
 
 use super::exports::{self, Columns, select_exports};
@@ -59,6 +60,21 @@ impl SqliteStore {
             Ok(StateCount { dialect, state, count: u64::try_from(count).unwrap_or(0) })
         };
         rows.into_iter().map(count).collect()
+    }
+
+    pub(super) async fn sum_stored_bytes(&self, tenant: &TenantId, dialect: &str) -> Result<u64> {
+        // The index narrows it to exports whose files are there; of these, a tenant's are few.
+        let sum: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(json_extract(artifact.value, '$.bytes')), 0)
+             FROM exports INDEXED BY exports_list, json_each(body, '$.manifest.artifacts') AS artifact
+             WHERE tenant = ? AND dialect = ? AND state = 'completed'",
+        )
+        .bind(&tenant.0)
+        .bind(dialect)
+        .fetch_one(&self.readers)
+        .await
+        .map_err(unavailable)?;
+        Ok(u64::try_from(sum).unwrap_or_default())
     }
 
     pub(super) async fn oldest_queued_export(&self) -> Result<Option<DateTime<Utc>>> {

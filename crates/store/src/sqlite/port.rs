@@ -117,6 +117,10 @@ impl JobStore for SqliteStore {
         self.count_states().await
     }
 
+    async fn stored_bytes(&self, tenant: &TenantId, dialect: &str) -> Result<u64> {
+        self.sum_stored_bytes(tenant, dialect).await
+    }
+
     async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>> {
         self.oldest_queued_export().await
     }

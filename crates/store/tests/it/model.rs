@@ -307,6 +307,10 @@ impl World {
         alike(m.counts().await, s.counts().await);
         alike(m.oldest_queued().await, s.oldest_queued().await);
         for name in TENANTS {
+            for dialect in ["native", "narrow", "alone"] {
+                let owner = tenant(name);
+                alike(m.stored_bytes(&owner, dialect).await, s.stored_bytes(&owner, dialect).await);
+            }
             let filters = [
                 ListFilter { most: 3, ..all_of(name) },
                 ListFilter { states: vec![State::Queued, State::Expired], ..all_of(name) },

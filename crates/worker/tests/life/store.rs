@@ -179,6 +179,9 @@ impl JobStore for CutStore {
     async fn counts(&self) -> Result<Vec<StateCount>> {
         self.inner.counts().await
     }
+    async fn stored_bytes(&self, tenant: &TenantId, dialect: &str) -> Result<u64> {
+        self.inner.stored_bytes(tenant, dialect).await
+    }
     async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>> {
         self.inner.oldest_queued().await
     }

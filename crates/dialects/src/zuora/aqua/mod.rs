@@ -50,6 +50,7 @@ impl Dialect for ZuoraAqua {
             file_kept_secs: hours(72),
             record_kept_secs: days(180),
             queries_max: u32::try_from(QUERIES_MAX).unwrap_or(u32::MAX),
+            storage_bytes_max: None,
         }
     }
 

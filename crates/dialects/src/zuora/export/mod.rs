@@ -40,6 +40,7 @@ impl Dialect for ZuoraExport {
             file_kept_secs: days(7),
             record_kept_secs: days(90),
             queries_max: 1,
+            storage_bytes_max: None,
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{KeyRow, Memory, MemoryStore};
 use crate::export::{Export, Outcome, Progress, State};
 use crate::lease::{Incarnation, LeaseKey};
-use crate::manifest::Artifact;
+use crate::manifest::{Artifact, Manifest};
 use crate::ports::{
     Beat, Change, Event, Idempotency, Inserted, JobStore, LeaseAsk, ListFilter, NewExport,
     ObjectKey, StateCount,
@@ -172,6 +172,13 @@ impl JobStore for MemoryStore {
         }
         counts.sort_by(|a, b| (&a.dialect, a.state.name()).cmp(&(&b.dialect, b.state.name())));
         Ok(counts)
+    }
+
+    async fn stored_bytes(&self, tenant: &TenantId, dialect: &str) -> Result<u64> {
+        let memory = self.reach()?;
+        let of = |export: &&Export| export.tenant == *tenant && export.dialect == dialect;
+        let stored = memory.exports.iter().filter(of).filter(|e| e.state == State::Completed);
+        Ok(stored.filter_map(|export| export.manifest.as_ref()).map(Manifest::bytes).sum())
     }
 
     async fn oldest_queued(&self) -> Result<Option<DateTime<Utc>>> {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::ports::ListFilter;
+use outhaul_exports::principal::TenantId;
 
 use crate::samples::*;
 
@@ -12,6 +13,7 @@ cases! {
     labels_are_searched_literally_and_in_any_case,
     counts_are_by_dialect_and_state,
     the_oldest_queued_one_is_told,
+    stored_bytes_are_those_of_files_that_are_there,
     records_whose_time_is_over_are_left_out,
 }
 
@@ -127,6 +129,35 @@ async fn the_oldest_queued_one_is_told(stores: Stores) -> anyhow::Result<()> {
     assert_eq!(stores.jobs.oldest_queued().await?, Some(at(2)));
     lease(&stores, 2, 4).await;
     assert_eq!(stores.jobs.oldest_queued().await?, None);
+    Ok(())
+}
+
+async fn stored_bytes_are_those_of_files_that_are_there(stores: Stores) -> anyhow::Result<()> {
+    let stored = async |tenant, dialect| {
+        stores.jobs.stored_bytes(&TenantId::from(tenant), dialect).await
+    };
+    let end = async |tenant, dialect, completes| {
+        put(&stores, limited(tenant, dialect, 9, None)).await?;
+        let (export, key) = lease_one(&stores, 1).await;
+        let outcome = if completes { completed(&export, &key) } else { failed() };
+        let ended = stores.jobs.finish(&key, outcome, at(2)).await?;
+        anyhow::Ok(ended.expect("it is held"))
+    };
+    assert_eq!(stored("acme", "narrow").await?, 0);
+    let first = end("acme", "narrow", true).await?;
+    end("acme", "narrow", true).await?;
+    end("acme", "narrow", false).await?;
+    end("acme", "alone", true).await?;
+    end("globex", "narrow", true).await?;
+    put(&stores, limited("acme", "narrow", 9, None)).await?;
+    assert_eq!(stored("acme", "narrow").await?, 60);
+    assert_eq!(stored("acme", "alone").await?, 30);
+    assert_eq!(stored("globex", "alone").await?, 0);
+    stores.jobs.remove(&first.tenant, first.id, at(3)).await?;
+    assert_eq!(stored("acme", "narrow").await?, 30);
+    let over = first.files_expire_at.expect("it is completed");
+    stores.jobs.expire(over, 10).await?;
+    assert_eq!(stored("acme", "narrow").await?, 0);
     Ok(())
 }
 
