@@ -6,6 +6,7 @@ pub(crate) mod deflate;
 mod gzip;
 mod name;
 mod password;
+mod records;
 mod zip;
 
 use std::io::{self, Write};
@@ -153,6 +154,12 @@ impl Packer {
 
     /// Begins a file.
     pub(crate) fn begin(&mut self, name: EntryName, level: Level) -> Result<FileWriter<'_>> {
+        let file = self.open(name, level)?;
+        Ok(FileWriter { packer: self, file })
+    }
+
+    /// Begins a file whose bytes come in calls of their own.
+    pub(crate) fn open(&mut self, name: EntryName, level: Level) -> Result<OpenFile> {
         if self.entries > 0 && !self.packing.many() {
             return Err(Error::Usage("only zip can hold more than one file"));
         }
@@ -165,25 +172,72 @@ impl Packer {
                 self.sink.write(&bytes)?;
             }
         }
-        Ok(FileWriter { packer: self, level, sum: Sum::default(), spare: Buf::default() })
+        Ok(OpenFile { level, sum: Sum::default(), spare: Buf::default() })
+    }
+
+    /// Writes bytes of the open file.
+    pub(crate) fn bytes(&mut self, file: &mut OpenFile, bytes: &[u8]) -> Result<()> {
+        if self.packing == Packing::None {
+            file.sum.raw_bytes += bytes.len() as u64;
+            return self.sink.write(bytes);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let spare = std::mem::take(&mut file.spare);
+        let block = self.deflater.block(bytes, file.level, spare)?;
+        self.block(file, &block)?;
+        file.spare = block.into_buf();
+        Ok(())
+    }
+
+    fn block(&mut self, file: &mut OpenFile, block: &Block) -> Result<()> {
+        if self.packing == Packing::None {
+            return Err(Error::Usage("a file that is not packed takes no compressed bytes"));
+        }
+        file.sum.add(block);
+        self.sink.write(self.directory.seal(block.as_slice())?)
+    }
+
+    /// Ends the open file. Returns its length before packing.
+    pub(crate) fn close(&mut self, file: &OpenFile) -> Result<u64> {
+        match self.packing {
+            Packing::None => {}
+            Packing::Gzip => self.sink.write(&gzip::trailer(&file.sum))?,
+            Packing::Zip => {
+                let bytes = self.directory.end(&file.sum, self.sink.bytes)?;
+                self.sink.write(&bytes)?;
+            }
+        }
+        Ok(file.sum.raw_bytes)
+    }
+
+    /// Bytes of the whole output so far, after packing and encryption.
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.sink.bytes_out()
     }
 
     /// Ends the output. Returns its length, encrypted where it is.
     pub(crate) fn finish(mut self) -> Result<u64> {
         if self.packing == Packing::Zip {
-            let bytes = self.directory.finish(self.sink.bytes)?;
-            self.sink.write(&bytes)?;
+            let position = self.sink.bytes;
+            self.directory.finish_into(position, |bytes| self.sink.write(bytes))?;
         }
         self.sink.finish()
     }
 }
 
-/// Writes the content of one file, whatever is packed around it.
-pub struct FileWriter<'a> {
-    packer: &'a mut Packer,
+/// What is known of a file that is being written.
+pub(crate) struct OpenFile {
     level: Level,
     sum: Sum,
     spare: Buf,
+}
+
+/// Writes the content of one file, whatever is packed around it.
+pub struct FileWriter<'a> {
+    packer: &'a mut Packer,
+    file: OpenFile,
 }
 
 impl FileWriter<'_> {
@@ -192,18 +246,7 @@ impl FileWriter<'_> {
     /// # Errors
     /// `Sink` when they were not taken.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.packer.packing == Packing::None {
-            self.sum.raw_bytes += bytes.len() as u64;
-            return self.packer.sink.write(bytes);
-        }
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let spare = std::mem::take(&mut self.spare);
-        let block = self.packer.deflater.block(bytes, self.level, spare)?;
-        self.block(&block)?;
-        self.spare = block.into_buf();
-        Ok(())
+        self.packer.bytes(&mut self.file, bytes)
     }
 
     /// Writes bytes of the file that are compressed already.
@@ -211,34 +254,22 @@ impl FileWriter<'_> {
     /// # Errors
     /// `Usage` when the file is not packed, `Sink` when the bytes were not taken.
     pub fn block(&mut self, block: &Block) -> Result<()> {
-        if self.packer.packing == Packing::None {
-            return Err(Error::Usage("a file that is not packed takes no compressed bytes"));
-        }
-        self.sum.add(block);
-        self.packer.sink.write(self.packer.directory.seal(block.as_slice())?)
+        self.packer.block(&mut self.file, block)
     }
 
     /// Bytes of the file so far, before packing.
     pub fn raw_bytes(&self) -> u64 {
-        self.sum.raw_bytes
+        self.file.sum.raw_bytes
     }
 
     /// Bytes of the whole output so far, after packing and encryption.
     pub(crate) fn sink_bytes(&self) -> u64 {
-        self.packer.sink.bytes_out()
+        self.packer.bytes_out()
     }
 
     /// Ends the file. Returns its length before packing.
     pub(crate) fn finish(self) -> Result<u64> {
-        match self.packer.packing {
-            Packing::None => {}
-            Packing::Gzip => self.packer.sink.write(&gzip::trailer(&self.sum))?,
-            Packing::Zip => {
-                let bytes = self.packer.directory.end(&self.sum, self.packer.sink.bytes)?;
-                self.packer.sink.write(&bytes)?;
-            }
-        }
-        Ok(self.sum.raw_bytes)
+        self.packer.close(&self.file)
     }
 }
 

@@ -6,11 +6,10 @@
 //!
 //! With a password each entry's stream is encrypted; how, is in `password`.
 
-use std::collections::HashSet;
-
 use super::deflate::{LAST_BLOCK, Sum};
 use super::name::EntryName;
 use super::password::{Cipher, Password};
+use super::records::{Record, Records, Taken};
 use crate::error::{Error, Result};
 
 const LOCAL: u32 = 0x0403_4b50;
@@ -38,6 +37,8 @@ const DOS_DATE: u16 = 1 << 5 | 1;
 /// A regular file that its owner may write and everybody may read, made on Unix.
 const ATTRIBUTES: u32 = 0o100_644 << 16;
 const MADE_BY_UNIX: u16 = 3 << 8;
+/// Bytes of the directory that are handed on at once.
+const PIECE_BYTES: usize = 64 * 1024;
 const MAX_32: u64 = 0xFFFF_FFFF;
 const MAX_16: u64 = 0xFFFF;
 
@@ -45,8 +46,8 @@ const MAX_16: u64 = 0xFFFF;
 /// caller writes them, and tells where it stands by `position`.
 #[derive(Debug, Default)]
 pub struct Directory {
-    entries: Vec<Done>,
-    names: HashSet<String>,
+    entries: Records,
+    names: Taken,
     open: Option<Open>,
     password: Option<Password>,
 }
@@ -57,16 +58,6 @@ struct Open {
     offset: u64,
     data_offset: u64,
     cipher: Option<Cipher>,
-}
-
-#[derive(Debug)]
-struct Done {
-    name: EntryName,
-    offset: u64,
-    packed_bytes: u64,
-    raw_bytes: u64,
-    crc32: u32,
-    encrypted: bool,
 }
 
 impl Directory {
@@ -84,7 +75,7 @@ impl Directory {
         if self.open.is_some() {
             return Err(Error::Usage("the entry before is still open"));
         }
-        if !self.names.insert(name.as_str().to_lowercase()) {
+        if !self.names.take(name.as_str()) {
             return Err(Error::EntryName(format!("\"{}\" is there twice", name.as_str())));
         }
         let cipher = self.password.as_ref().map(Cipher::begin).transpose()?;
@@ -147,8 +138,8 @@ impl Directory {
             put32(&mut bytes, packed_bytes as u32);
             put32(&mut bytes, sum.raw_bytes as u32);
         }
-        self.entries.push(Done {
-            name: open.name,
+        self.entries.push(&Record {
+            name: open.name.as_str(),
             offset: open.offset,
             packed_bytes,
             raw_bytes: sum.raw_bytes,
@@ -163,14 +154,37 @@ impl Directory {
     /// # Errors
     /// `Usage` when an entry is still open.
     pub fn finish(self, position: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.finish_into(position, |some| {
+            bytes.extend_from_slice(some);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// The same, given to `write` piece by piece.
+    ///
+    /// # Errors
+    /// As [`Directory::finish`], and whatever `write` says.
+    pub(crate) fn finish_into(
+        self,
+        position: u64,
+        mut write: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         if self.open.is_some() {
             return Err(Error::Usage("the last entry is still open"));
         }
         let mut bytes = Vec::new();
-        for entry in &self.entries {
+        let mut written = 0;
+        for entry in self.entries.iter() {
             entry.central(&mut bytes);
+            if bytes.len() >= PIECE_BYTES {
+                write(&bytes)?;
+                written += bytes.len() as u64;
+                bytes.clear();
+            }
         }
-        let (count, size) = (self.entries.len() as u64, bytes.len() as u64);
+        let (count, size) = (self.entries.count(), written + bytes.len() as u64);
         if count >= MAX_16 || size >= MAX_32 || position >= MAX_32 {
             end_64(&mut bytes, count, size, position);
         }
@@ -181,11 +195,11 @@ impl Directory {
         put32(&mut bytes, size.min(MAX_32) as u32);
         put32(&mut bytes, position.min(MAX_32) as u32);
         put16(&mut bytes, 0);
-        Ok(bytes)
+        write(&bytes)
     }
 }
 
-impl Done {
+impl Record<'_> {
     fn central(&self, bytes: &mut Vec<u8>) {
         let mut extra = Vec::new();
         let mut short = |value: u64| {
@@ -212,14 +226,14 @@ impl Done {
         put32(bytes, self.crc32);
         put32(bytes, packed_bytes);
         put32(bytes, raw_bytes);
-        put16(bytes, self.name.as_str().len() as u16);
+        put16(bytes, self.name.len() as u16);
         let extra_64 = if extra.is_empty() { 0 } else { extra.len() + 4 };
         let extra_aes = if self.encrypted { AES_EXTRA.len() } else { 0 };
         put16(bytes, (extra_64 + extra_aes) as u16);
         bytes.extend_from_slice(&[0; 6]);
         put32(bytes, ATTRIBUTES);
         put32(bytes, offset);
-        bytes.extend_from_slice(self.name.as_str().as_bytes());
+        bytes.extend_from_slice(self.name.as_bytes());
         if !extra.is_empty() {
             put16(bytes, 1);
             put16(bytes, extra.len() as u16);
