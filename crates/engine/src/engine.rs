@@ -23,9 +23,11 @@ use outhaul_exports::{Clock, Error, Result, SystemClock};
 use tokio::sync::{OnceCell, oneshot};
 
 use crate::barrier::{TenantBarrierExec, refuse_unguarded};
+use crate::elements::{self, ElementsTable};
 use crate::error::planning;
 use crate::guard::{Guard, View};
-use crate::plan::{self, Joins, Planned, increment};
+use crate::nest::List;
+use crate::plan::{self, Joins, ListPlan, Planned, increment};
 use crate::session::{Run, Width};
 use crate::sources::{self, Pinned, Since, Source, SourceConfig, Table, unknown_source};
 use crate::sql;
@@ -109,6 +111,9 @@ impl DataFusionEngine {
         let (ready, _) = planned(Arc::new(moment), query.clone()).await?;
         let mut text = String::new();
         explained(&ready.plan, 0, &mut text);
+        for list in &ready.lists {
+            explained(&list.plan, 0, &mut text);
+        }
         Ok(text)
     }
 
@@ -223,7 +228,7 @@ impl Inner {
             Query::Select(select) => self.select(select).await?,
             Query::Sql { text } => (self.sql(text).await?, Vec::new()),
         };
-        let Planned { plan, labels, json, width, estimated_rows, counted } = planned;
+        let Planned { plan, labels, json, width, estimated_rows, counted, lists } = planned;
         let session = self.run.session(width);
         let plan = session.optimize(&plan).map_err(planning)?;
         let plan = match pushed(&plan, session.config().batch_size()) {
@@ -231,8 +236,16 @@ impl Inner {
             None => physical(session.clone(), plan).await.map_err(planning)?,
         };
         refuse_unguarded(&plan).map_err(planning)?;
-        if plan.schema().fields().len() != labels.len() + usize::from(counted.is_some()) {
+        let unlabelled = usize::from(counted.is_some()) + usize::from(!lists.is_empty());
+        if plan.schema().fields().len() != labels.len() + unlabelled {
             return Err(Error::internal("a plan has other columns than its query"));
+        }
+        let mut listed = Vec::with_capacity(lists.len());
+        for ListPlan { label, plan, names, json } in lists {
+            let plan = session.optimize(&plan).map_err(planning)?;
+            let plan = physical(session.clone(), plan).await.map_err(planning)?;
+            refuse_unguarded(&plan).map_err(planning)?;
+            listed.push(List::new(label, plan, &names, &json));
         }
         let mut before = None;
         if let Query::Select(select) = query
@@ -243,7 +256,8 @@ impl Inner {
             refuse_unguarded(&plan).map_err(planning)?;
             before = Some(plan);
         }
-        let ready = Ready { plan, labels, json, estimated_rows, counted, before, warnings };
+        let lists = listed;
+        let ready = Ready { plan, labels, json, lists, estimated_rows, counted, before, warnings };
         Ok((ready, session))
     }
 
@@ -361,7 +375,11 @@ impl Inner {
             let source = self.pinned.get(&object.table.source);
             let source =
                 source.ok_or_else(|| unknown_source(&object.name, &object.table.source))?;
-            source.table(object).await
+            let table = source.table(&elements::stored(object)).await?;
+            Ok(match &object.elements {
+                Some(column) => Arc::new(ElementsTable::over(table, object, column)?),
+                None => table,
+            })
         };
         cell.get_or_try_init(|| open).await.map(Arc::clone)
     }

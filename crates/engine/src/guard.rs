@@ -34,6 +34,7 @@ use outhaul_exports::{Error, Result};
 
 use crate::barrier::{Admission, ROW, TenantBarrierExec, Wall};
 use crate::error::said;
+use crate::member::Way;
 use crate::read::{ReadField, Reading, reading};
 use crate::sources::{ScanAsk, Table};
 
@@ -42,6 +43,9 @@ pub(crate) const DELETED: &str = "#deleted";
 
 /// The type of text in the view of an object.
 const TEXT: DataType = DataType::Utf8View;
+
+/// Digits after the point of decimals in members of JSON, at least.
+const MEMBER_SCALE: u8 = 9;
 
 /// Name under which a physical column is joined by.
 pub(crate) fn join_name(column: &str) -> String {
@@ -98,6 +102,8 @@ impl View {
 struct Exposed {
     /// Index of its physical column; of no meaning for a count.
     physical: usize,
+    /// The way to its value in there.
+    way: Way,
     how: How,
     /// Whether it is declared as JSON, and not masked.
     json: bool,
@@ -377,7 +383,7 @@ impl Guard {
     fn physical(&self, column: &Column) -> Option<(Arc<dyn PhysicalExpr>, DataType)> {
         let exposed = &self.columns[self.schema.index_of(&column.name).ok()?];
         let field = self.table.schema().field(exposed.physical);
-        matches!(exposed.how, How::AsIs).then(|| {
+        (exposed.way.is_whole() && matches!(exposed.how, How::AsIs)).then(|| {
             let column = physical::Column::new(field.name(), exposed.physical);
             (Arc::new(column) as Arc<dyn PhysicalExpr>, field.data_type().clone())
         })
@@ -400,6 +406,7 @@ impl RemoteObject<'_> {
         let exposed = &self.guard.columns[at];
         let physical = self.guard.table.schema().field(exposed.physical);
         match exposed.how {
+            _ if !exposed.way.is_whole() => None,
             How::AsIs => Some(Expr::Column(Column::new_unqualified(physical.name()))),
             How::Masked | How::Deleted => exposed.value(physical).ok().flatten(),
             How::Read(_) | How::Row | How::Absent(_) => None,
@@ -424,8 +431,9 @@ fn literal(value: &ScalarValue) -> Arc<dyn PhysicalExpr> {
 impl Exposed {
     /// The value of the column over the physical columns; `None` for the physical column itself.
     fn value(&self, physical: &Field) -> DfResult<Option<Expr>> {
-        let column = || Expr::Column(Column::new_unqualified(physical.name()));
+        let column = || self.way.from(Expr::Column(Column::new_unqualified(physical.name())));
         Ok(match &self.how {
+            How::AsIs if !self.way.is_whole() => Some(column()),
             How::AsIs | How::Row | How::Absent(_) => None,
             How::Read(function) => Some(function.call(vec![column()])),
             How::Masked => Some(mask(column())?),
@@ -496,12 +504,23 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             );
             return absent(&name, TEXT, text);
         };
+        let column = physical.field(at).data_type();
+        let (way, from) = match Way::to(&object.name, field, column) {
+            Ok(found) => found,
+            Err(why) => {
+                let text =
+                    format!("object {}: the column of field {} {why}", object.name, field.name);
+                return absent(&name, TEXT, text);
+            }
+        };
         if field.sensitive && matches!(view, View::Sql) {
             let masked = Field::new(name, TEXT, true);
-            return (masked, Exposed { physical: at, how: How::Masked, json: false });
+            return (masked, Exposed { physical: at, way, how: How::Masked, json: false });
         }
-        let from = physical.field(at).data_type();
-        let (data_type, how) = match reading(from, field.field_type, table.text_scale()) {
+        // What is read from JSON is text, whatever the types of the source are.
+        let least = if way.is_whole() { 0 } else { MEMBER_SCALE };
+        let text_scale = table.text_scale().max(least);
+        let (data_type, how) = match reading(&from, field.field_type, text_scale) {
             Reading::AsIs => (from.clone(), How::AsIs),
             Reading::To(to) => {
                 let function =
@@ -515,14 +534,14 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             }
         };
         let json = field.field_type == FieldType::Json;
-        (Field::new(name, data_type, true), Exposed { physical: at, how, json })
+        (Field::new(name, data_type, true), Exposed { physical: at, way, how, json })
     });
     fields.collect()
 }
 
 fn absent(name: &str, data_type: DataType, text: String) -> (Field, Exposed) {
     let field = Field::new(name, data_type, true);
-    (field, Exposed { physical: 0, how: How::Absent(text), json: false })
+    (field, Exposed { physical: 0, way: Way::default(), how: How::Absent(text), json: false })
 }
 
 fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field, Exposed)> {
@@ -531,13 +550,19 @@ fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
     let mut hidden = Vec::new();
     if *counted {
         let field = Field::new(ROW, DataType::UInt64, true);
-        hidden.push((field, Exposed { physical: 0, how: How::Row, json: false }));
+        hidden.push((
+            field,
+            Exposed { physical: 0, way: Way::default(), how: How::Row, json: false },
+        ));
     }
     if let Some(column) = &object.deleted_column {
         hidden.push(match physical.index_of(column) {
             Ok(at) => {
                 let field = Field::new(DELETED, DataType::Boolean, true);
-                (field, Exposed { physical: at, how: How::Deleted, json: false })
+                (
+                    field,
+                    Exposed { physical: at, way: Way::default(), how: How::Deleted, json: false },
+                )
             }
             Err(_) => {
                 let text = format!("object {}: its source has no column {column}", object.name);
@@ -549,7 +574,7 @@ fn hidden_columns(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
         Ok(at) => {
             let data_type = physical.field(at).data_type().clone();
             let field = Field::new(join_name(column), data_type, true);
-            (field, Exposed { physical: at, how: How::AsIs, json: false })
+            (field, Exposed { physical: at, way: Way::default(), how: How::AsIs, json: false })
         }
         Err(_) => {
             let text = format!(

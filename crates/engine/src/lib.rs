@@ -18,12 +18,15 @@
 
 mod barrier;
 mod checked;
+mod elements;
 mod engine;
 mod error;
 mod exact;
 mod functions;
 mod guard;
+mod member;
 mod memory;
+mod nest;
 mod own;
 mod plan;
 mod read;

@@ -19,6 +19,7 @@ use outhaul_exports::manifest::{ColumnNote, Warning};
 use outhaul_exports::{Error, Result};
 
 use crate::error::running;
+use crate::nest::{List, nested};
 
 /// A plan that may run.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Ready {
     pub(crate) labels: Vec<String>,
     /// Which columns are JSON in text.
     pub(crate) json: Vec<bool>,
+    /// Lists that follow the columns. The column after those is then the key by which they are found.
+    pub(crate) lists: Vec<List>,
     /// How many rows there may be, where it can be told.
     pub(crate) estimated_rows: Option<u64>,
     /// A last column counts the base object's rows. It is checked and does not go on.
@@ -57,7 +60,8 @@ impl Ready {
             let field = Field::new(label, field.data_type().clone(), true);
             if *json { marked_as_json(field) } else { field }
         };
-        Arc::new(Schema::new(fields.map(field).collect::<Vec<_>>()))
+        let lists = self.lists.iter().map(|list| list.field.as_ref().clone());
+        Arc::new(Schema::new(fields.map(field).chain(lists).collect::<Vec<_>>()))
     }
 
     /// The columns of the result, for those who only want to know them.
@@ -78,8 +82,12 @@ impl Ready {
             if let Some(count) = &mut count {
                 count.check(&batch)?;
             }
-            relabel(&batch, &heading)
+            Ok(batch)
         });
+        let batches = match self.lists.is_empty() {
+            true => batches.map(move |batch| relabel(&batch?, &heading)).boxed(),
+            false => nested(batches.boxed(), self.labels.len(), self.lists, heading, &context)?,
+        };
         let heading = Arc::clone(&schema);
         let before = stream::iter(self.before)
             .map(move |plan| execute_stream(plan, Arc::clone(&context)))

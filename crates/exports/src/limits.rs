@@ -20,6 +20,8 @@ pub const RELATION_DEPTH_MAX: usize = 4;
 pub const DOCUMENT_DEPTH_MAX: usize = 16;
 /// Lists of related rows in the documents of an export.
 pub const LISTS_MAX: usize = 20;
+/// Elements of one list in one document.
+pub const LIST_ELEMENTS_MAX: usize = 100_000;
 /// Terms joined by one AND, OR, or arithmetic chain. DataFusion overflows its stack at 2,000.
 pub const CHAIN_TERMS_MAX: usize = 500;
 /// Conditions of one query on related rows. Each joins an object.
@@ -153,8 +155,8 @@ pub const SCRIPT_CHARS_MAX: usize = 50_000;
 pub const SCRIPTS_AT_ONCE: usize = 2;
 /// How long a script may work, without the time in which it waits for what it calls.
 pub const SCRIPT_TIME: Duration = Duration::from_secs(10);
-/// How long a script may take in all, with what it calls.
-pub const SCRIPT_LONGEST: Duration = Duration::from_secs(240);
+/// How long it may wait for all that it calls.
+pub const SCRIPT_WAITS: Duration = Duration::from_secs(230);
 /// Bytes of memory for what a script makes.
 pub const SCRIPT_MEMORY_BYTES: usize = 64 << 20;
 /// Bytes of what a script is given, as JSON.

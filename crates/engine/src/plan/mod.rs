@@ -8,6 +8,7 @@ mod condition;
 mod exists;
 pub(crate) mod increment;
 mod json;
+mod lists;
 mod number;
 mod paths;
 mod value;
@@ -28,6 +29,7 @@ use crate::session::Width;
 use crate::stream::Counted;
 
 pub(crate) use json::columns as json_columns;
+pub(crate) use lists::ListPlan;
 pub(crate) use paths::Joins;
 
 /// A logical plan and what is known about its result.
@@ -43,6 +45,9 @@ pub(crate) struct Planned {
     /// A last column counts the base object's rows, by which the result is checked: each of them
     /// stands in it once.
     pub(crate) counted: Option<Counted>,
+    /// Lists of related rows that follow the columns of the plan. The column after those that have
+    /// headings is then the one by which they are found.
+    pub(crate) lists: Vec<ListPlan>,
 }
 
 /// Plans a query that was checked against the catalog. `guards` are the base object and the
@@ -102,6 +107,8 @@ pub(crate) fn plan(
         Ok(value.alias(format!("c{at}")))
     });
     let mut columns = columns.collect::<Result<Vec<_>>>()?;
+    let key = lists::key(select, &scope)?;
+    columns.extend(key.clone());
     if counted.is_some() {
         columns.push(row());
     }
@@ -120,6 +127,10 @@ pub(crate) fn plan(
         width: if aggregate { Width::Threads } else { Width::One },
         estimated_rows: estimate(select, aggregate, guards),
         counted,
+        lists: match key {
+            Some(key) => lists::plans(select, joins, guards, &scope.type_of(&key)?)?,
+            None => Vec::new(),
+        },
     })
 }
 

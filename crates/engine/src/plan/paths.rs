@@ -20,6 +20,16 @@ pub(crate) struct Joins {
     base_columns: BTreeSet<String>,
     joined: Vec<Joined>,
     related: Vec<Related>,
+    listed: Vec<Listed>,
+}
+
+/// The rows of a list.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The relation of the base object.
+    pub(super) relation: Relation,
+    /// The target.
+    pub(super) joins: Joins,
 }
 
 /// The rows that a condition on related rows asks for.
@@ -60,6 +70,13 @@ impl Joins {
         if let Some(filter) = &select.filter {
             joins.relate(filter, catalog)?;
         }
+        for list in &select.lists {
+            let relation = joins.base.require_relation(&list.relation)?.clone();
+            let target = Arc::clone(catalog.require(&relation.target)?);
+            let mut joined = Self::alone(target);
+            joined.base_columns.extend(relation.columns.iter().map(|(_, there)| there.clone()));
+            joins.listed.push(Listed { relation, joins: joined });
+        }
         failure.map_or(Ok(joins), Err)
     }
 
@@ -69,8 +86,8 @@ impl Joins {
     }
 
     fn starting_at(base: Arc<Object>, alias: String) -> Self {
-        let (joined, related) = (Vec::new(), Vec::new());
-        Self { base, alias, base_columns: BTreeSet::new(), joined, related }
+        let (joined, related, listed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { base, alias, base_columns: BTreeSet::new(), joined, related, listed }
     }
 
     /// Follows the path of a value, if it is one.
@@ -166,12 +183,13 @@ impl Joins {
         if at == 0 { &self.alias } else { &self.joined[at - 1].alias }
     }
 
-    /// Every object with what of it must be seen: the base object, the joined ones, and those of
-    /// each condition on related rows.
+    /// Every object with what of it must be seen: the base object, the joined ones, those of each
+    /// condition on related rows, and the targets of lists.
     pub(crate) fn objects(&self) -> Vec<(Arc<Object>, View)> {
         // A join keeps the order of rows only where the plan knows of one.
         let mut objects = self.views(self.is_joined());
         objects.extend(self.related.iter().flat_map(|related| related.joins.views(false)));
+        objects.extend(self.listed.iter().flat_map(|listed| listed.joins.views(false)));
         objects
     }
 
@@ -201,6 +219,16 @@ impl Joins {
 
     pub(super) fn related(&self) -> &[Related] {
         &self.related
+    }
+
+    /// The lists, each with the guard of its target, out of those of [`Joins::objects`].
+    pub(super) fn listed<'g>(
+        &self,
+        guards: &'g [Arc<Guard>],
+    ) -> impl Iterator<Item = (&Listed, &'g [Arc<Guard>])> {
+        // They stand at the end, one for each.
+        let targets = &guards[guards.len() - self.listed.len()..];
+        self.listed.iter().zip(targets.chunks(1))
     }
 
     /// The guards of the `at`th condition on related rows, out of those of [`Joins::objects`].

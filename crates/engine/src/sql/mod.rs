@@ -115,7 +115,15 @@ pub(crate) fn plan(
         names.map(|name| canonical.get(&name).cloned().unwrap_or(name)).collect()
     });
     let (width, json) = (width(&plan), json_columns(&plan));
-    Ok(Planned { plan, labels, json, width, estimated_rows: None, counted: None })
+    Ok(Planned {
+        plan,
+        labels,
+        json,
+        width,
+        estimated_rows: None,
+        counted: None,
+        lists: Vec::new(),
+    })
 }
 
 /// Names of fields as the catalog writes them, by how the planner sees them.

@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
+use super::embed::{Embedder, is_json};
 use super::{Buf, Column, Escape, Kind, quote};
 use crate::error::Result;
 use crate::options::ValueOptions;
@@ -19,6 +20,8 @@ pub(crate) struct Rules<'o> {
     /// Put numbers that a binary double would round in quotation marks: all decimals, and integers
     /// past `SAFE_INTEGER`.
     pub(crate) safe_numbers: bool,
+    /// Leave members of objects out that are null.
+    pub(crate) omit_nulls: bool,
 }
 
 /// The largest integer up to which a binary double holds all: 2^53 - 1 (ECMAScript,
@@ -40,7 +43,10 @@ enum Shape<'a> {
     /// Bare when a binary double holds it.
     Integer(Column<'a>),
     List(Ranges<'a>, Box<Json<'a>>),
-    Struct(Vec<(Vec<u8>, Json<'a>)>),
+    /// Keys with their members; and whether those that are null are left out.
+    Struct(Vec<(Vec<u8>, Json<'a>)>, bool),
+    /// Text that is JSON itself, as it stands.
+    Embedded(Column<'a>, Embedder),
     /// Keys are written as texts, as JSON wants them.
     Map(&'a [i32], Box<Column<'a>>, Box<Json<'a>>),
     /// Nested values found by an index per row.
@@ -95,9 +101,17 @@ impl<'a> Json<'a> {
                 for (field, column) in fields.iter().zip(columns) {
                     let mut key = Buf::default();
                     quote::quoted(&mut key, field.name().as_bytes());
-                    members.push((key.as_slice().to_vec(), Self::resolve(name, column, rules)?));
+                    let member = match is_json(field) {
+                        false => Self::resolve(name, column, rules)?,
+                        true => {
+                            let column = Column::resolve(name, column, rules.values)?;
+                            let shape = Shape::Embedded(column, Embedder::default());
+                            Self { nulls: None, shape }
+                        }
+                    };
+                    members.push((key.as_slice().to_vec(), member));
                 }
-                Shape::Struct(members)
+                Shape::Struct(members, rules.omit_nulls)
             }
             DataType::Map(_, _) => {
                 let map = array.as_map();
@@ -127,7 +141,8 @@ impl<'a> Json<'a> {
             Shape::Bare(column)
             | Shape::Quoted(column)
             | Shape::Float(column)
-            | Shape::Integer(column) => column.is_null(row),
+            | Shape::Integer(column)
+            | Shape::Embedded(column, _) => column.is_null(row),
             Shape::Indexed(keys, inner) => {
                 self.nulls.is_some_and(|nulls| nulls.is_null(row)) || inner.is_null(keys[row])
             }
@@ -160,16 +175,22 @@ impl<'a> Json<'a> {
                 }
                 out.byte(b']');
             }
-            Shape::Struct(members) => {
+            Shape::Struct(members, omit_nulls) => {
                 out.byte(b'{');
-                for (count, (key, member)) in members.iter_mut().enumerate() {
+                let mut count = 0;
+                for (key, member) in members.iter_mut() {
+                    if *omit_nulls && member.is_null(row) {
+                        continue;
+                    }
                     separate(out, count);
+                    count += 1;
                     out.slice(key);
                     out.byte(b':');
                     member.write(row, out);
                 }
                 out.byte(b'}');
             }
+            Shape::Embedded(column, embedder) => column.write(row, out, embedder),
             Shape::Map(offsets, keys, values) => {
                 out.byte(b'{');
                 let range = offsets[row] as usize..offsets[row + 1] as usize;

@@ -35,6 +35,8 @@ pub(super) struct JsonEncoder {
     null: Option<Vec<u8>>,
     values: ValueOptions,
     safe_numbers: bool,
+    /// Nulls are left out of nested objects, too.
+    omit_deep: bool,
     strings: bool,
 }
 
@@ -77,12 +79,17 @@ impl JsonEncoder {
             null: null(json.nulls, json.row, &options.values)?,
             values: options.values.clone(),
             safe_numbers: json.numbers == Numbers::Text,
+            omit_deep: json.nulls == Nulls::OmitDeep,
             strings: json.strings,
         })
     }
 
     fn members<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Member<'a>>> {
-        let rules = Rules { values: &self.values, safe_numbers: self.safe_numbers };
+        let rules = Rules {
+            values: &self.values,
+            safe_numbers: self.safe_numbers,
+            omit_nulls: self.omit_deep,
+        };
         let columns = self.names.iter().zip(batch.columns()).zip(&self.embedded);
         columns
             .map(|((name, array), embedded)| {
@@ -160,12 +167,12 @@ fn check_names(names: &[String], row: Row) -> Result<()> {
 fn null(nulls: Nulls, row: Row, values: &ValueOptions) -> Result<Option<Vec<u8>>> {
     match nulls {
         Nulls::Write => Ok(Some(b"null".to_vec())),
-        Nulls::Omit if row == Row::Array => {
+        Nulls::Omit | Nulls::OmitDeep if row == Row::Array => {
             let problem = "a row that is an array needs something in the place of each null: use \
                            write or text";
             Err(Error::Option { option: "json.nulls", problem: problem.to_owned() })
         }
-        Nulls::Omit => Ok(None),
+        Nulls::Omit | Nulls::OmitDeep => Ok(None),
         Nulls::Text => {
             let mut text = Buf::default();
             quote::quoted(&mut text, values.null.as_bytes());

@@ -65,6 +65,8 @@ pub enum Nulls {
     Write,
     /// Nothing: the object does not have the key. Not for rows that are arrays.
     Omit,
+    /// The same, and in objects inside of it, too.
+    OmitDeep,
     /// The text of `values.null` as a string.
     Text,
 }

@@ -26,6 +26,8 @@ pub(super) struct NdjsonEncoder {
     embedded: Vec<bool>,
     values: ValueOptions,
     safe_numbers: bool,
+    /// Nulls are left out of nested objects, too.
+    omit_deep: bool,
     omit_nulls: bool,
 }
 
@@ -63,12 +65,17 @@ impl NdjsonEncoder {
             embedded: schema.fields().iter().map(|field| is_json(field)).collect(),
             values: options.values.clone(),
             safe_numbers: options.ndjson.numbers == Numbers::Text,
-            omit_nulls: options.ndjson.nulls == Nulls::Omit,
+            omit_nulls: options.ndjson.nulls != Nulls::Write,
+            omit_deep: options.ndjson.nulls == Nulls::OmitDeep,
         })
     }
 
     fn members<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Member<'a>>> {
-        let rules = Rules { values: &self.values, safe_numbers: self.safe_numbers };
+        let rules = Rules {
+            values: &self.values,
+            safe_numbers: self.safe_numbers,
+            omit_nulls: self.omit_deep,
+        };
         let mut members = Vec::with_capacity(self.names.len());
         for ((name, array), embedded) in self.names.iter().zip(batch.columns()).zip(&self.embedded)
         {
@@ -215,7 +222,7 @@ mod tests {
              {\"d\":{\"say \\\"hi\\\"\":\"NaN\",\"l\":[9007199254740992,null,5]}}\n"
         );
         options.ndjson = super::super::NdjsonOptions { numbers: Numbers::Text, nulls: Nulls::Omit };
-        let safe = lines(batch, &options);
+        let safe = self::lines(batch.clone(), &options);
         let rows: Vec<Value> =
             safe.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         // Only members of the row are left out: a nested object keeps its shape.
@@ -223,6 +230,10 @@ mod tests {
         assert!(rows[0]["d"].as_object().unwrap().contains_key("l"));
         assert_eq!(rows[1].as_object().unwrap().len(), 0);
         assert_eq!(rows[2]["d"]["l"][0], "9007199254740992");
+        options.ndjson.nulls = Nulls::OmitDeep;
+        let deep = self::lines(batch, &options);
+        let first: Value = serde_json::from_str(deep.lines().next().unwrap()).unwrap();
+        assert_eq!(first["d"].as_object().unwrap().len(), 1, "{deep}");
     }
 
     #[test]

@@ -32,4 +32,6 @@ pub enum Nulls {
     Write,
     /// Nothing: the object does not have the key.
     Omit,
+    /// The same, and in objects inside of it, too.
+    OmitDeep,
 }
