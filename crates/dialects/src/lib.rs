@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
+use outhaul_exports::notice::ScriptView;
 use outhaul_exports::policy::Policy;
 use outhaul_exports::{Exports, Result};
 
@@ -27,7 +28,8 @@ pub trait Dialect: Send + Sync {
 
     /// The first segments of the paths it answers, such as `/v1/object`. The longest match wins,
     /// so that every path has one dialect, whose own error shape answers what it does not serve. Of
-    /// two dialects with the same one, the first in [`ALL`] that is switched on has it.
+    /// two dialects with the same one, the first in [`ALL`] that is switched on has it. A segment `{}`
+    /// stands for any; a prefix that has one comes after all others.
     fn prefixes(&self) -> &'static [&'static str];
 
     /// What its exports are held to unless the configuration says otherwise.
@@ -41,6 +43,14 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// `Invalid` when its configuration section is wrong.
     fn router(&self, setting: Setting) -> Result<Router>;
+
+    /// What its exports' scripts are given, where its API takes scripts.
+    ///
+    /// # Errors
+    /// `Invalid` when its configuration section is wrong.
+    fn script_view(&self, _setting: &Setting) -> Result<Option<Arc<dyn ScriptView>>> {
+        Ok(None)
+    }
 }
 
 /// What a dialect is assembled from.
@@ -101,4 +111,5 @@ pub const ALL: &[&dyn Dialect] = &[
     &zuora::aqua::ZuoraAqua,
     &userpilot::Userpilot,
     &zoho::Zoho,
+    &cortex::Cortex,
 ];

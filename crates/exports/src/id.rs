@@ -110,6 +110,13 @@ impl MessageId {
     pub fn random() -> Self {
         Self(rand::random())
     }
+
+    /// The id of what is sent in the course of this message, by its number: the same in each
+    /// attempt.
+    pub fn part(self, number: u32) -> Self {
+        let digest = Sha256::digest(format!("{self} {number}"));
+        Self(digest.iter().take(16).fold(0, |id, byte| (id << 8) | u128::from(*byte)))
+    }
 }
 
 fn parse(text: &str) -> Result<u128, NotAnId> {

@@ -402,4 +402,3 @@ fn check_mail(can_mail: bool, file_url: &str) -> Result<()> {
                 of at most 1024 bytes";
     Err(Error::invalid(FIELD, text))
 }
-

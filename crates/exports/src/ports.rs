@@ -345,6 +345,9 @@ pub trait AccessStore: Send + Sync {
     /// The access token of that hash, live or not.
     async fn token(&self, hash: &str) -> Result<Option<AccessToken>>;
 
+    /// Forgets the access token of that hash, live or not; whether there was one.
+    async fn end_token(&self, hash: &str) -> Result<bool>;
+
     /// The key of standing links; made by the first call.
     async fn link_key(&self) -> Result<LinkKey>;
 

@@ -17,7 +17,7 @@ mod submit;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-pub use authenticate::{Grant, Presented};
+pub use authenticate::{Grant, Identity, Presented};
 pub use download::{ByteRange, Download};
 pub use links::{IssuedLink, standing_link};
 pub use sessions::SessionAsk;

@@ -16,13 +16,15 @@ use outhaul_exports::callback::Rules;
 use outhaul_exports::catalog::Catalog;
 use outhaul_exports::lease::Incarnation;
 use outhaul_exports::notice::Retries;
-use outhaul_exports::ports::ArtifactStore;
+use outhaul_exports::ports::{ArtifactStore, ScriptCheck};
 use outhaul_exports::principal::TenantId;
 use outhaul_exports::service::Parts;
-use outhaul_exports::{Clock, Error, Exports, SystemClock};
+use outhaul_exports::{Clock, Error, Exports, SystemClock, limits};
+use outhaul_scripts::Sandbox;
 use outhaul_store::Store;
 use outhaul_worker::{
-    House, InstalledFormats, Notifier, SlotCommand, SlotPool, SlotSettings, Timings, WorkerParts,
+    House, InstalledFormats, Notifier, ScriptViews, Scripts, SlotCommand, SlotPool, SlotSettings,
+    Timings, WorkerParts,
 };
 
 use crate::config::sections::{Config, MailTls, MailTransport, TenantSection, Worker};
@@ -47,12 +49,15 @@ pub struct Rooms {
     mailer: Option<Arc<dyn Mailer>>,
     /// What sends callbacks, and where they may go, where any are sent.
     callbacks: Option<Callbacks>,
+    /// What runs scripts, where any are run.
+    scripts: Option<Arc<Scripts>>,
     /// What slots read at their start; kept open for those that start later.
     _plan: SlotPlan,
 }
 
 impl Rooms {
     /// Opens the rooms. `runs` says whether exports are run here; queries are planned in any case.
+    /// `base_url` is where clients reach this server, where it serves.
     ///
     /// # Errors
     /// What cannot be opened, and what to do.
@@ -61,6 +66,7 @@ impl Rooms {
         store: Store,
         incarnation: &Incarnation,
         runs: bool,
+        base_url: Option<&str>,
     ) -> anyhow::Result<Self> {
         let artifacts = artifacts(loaded).context("cannot open the artifact store")?;
         let plan = SlotPlan::new(loaded)?;
@@ -74,6 +80,7 @@ impl Rooms {
             timings: timings(&loaded.config),
             mailer: mailer(loaded).context("cannot set up the mail")?,
             callbacks: caller(loaded).context("cannot set up callbacks")?,
+            scripts: scripts(loaded, base_url).context("cannot set up scripts")?,
             _plan: plan,
         })
     }
@@ -87,6 +94,7 @@ impl Rooms {
             sessions: self.store.sessions(),
             can_mail: self.mailer.is_some(),
             callbacks: self.callbacks.as_ref().map(|callbacks| callbacks.rules.clone()),
+            scripts: self.scripts.clone().map(|scripts| scripts as Arc<dyn ScriptCheck>),
             artifacts: self.artifacts.clone(),
             planner: self.slots.clone(),
             formats: Arc::new(InstalledFormats),
@@ -107,8 +115,8 @@ impl Rooms {
         }
     }
 
-    /// What sends the messages about exports.
-    pub fn notifier(&self) -> Notifier {
+    /// What sends the messages about exports. `views` says what scripts are given.
+    pub fn notifier(&self, views: ScriptViews) -> Notifier {
         Notifier {
             outbox: self.store.outbox(),
             jobs: self.store.jobs(),
@@ -117,6 +125,8 @@ impl Rooms {
             mailer: self.mailer.clone(),
             caller: self.callbacks.as_ref().map(|callbacks| callbacks.caller.clone()),
             receivers: Arc::default(),
+            scripts: self.scripts.clone(),
+            views: Arc::new(views),
             timings: self.timings.clone(),
         }
     }
@@ -199,6 +209,20 @@ pub fn caller(loaded: &Loaded) -> outhaul_exports::Result<Option<Callbacks>> {
     Ok(Some(Callbacks { caller: Arc::new(HttpCaller::new(settings)?), rules }))
 }
 
+/// What runs scripts; `None` where none are run. To be called in a runtime.
+fn scripts(loaded: &Loaded, base_url: Option<&str>) -> anyhow::Result<Option<Arc<Scripts>>> {
+    let section = &loaded.config.scripts;
+    if !section.enabled {
+        return Ok(None);
+    }
+    let sandbox = Sandbox::new(own_program(), vec!["script".into()])?;
+    let own = base_url.map(url::Url::parse).transpose().context("server.base_url is no address")?;
+    let time = Duration::from_secs(section.time_secs);
+    let memory = usize::try_from(section.memory.0).unwrap_or(usize::MAX);
+    let at_once = usize::try_from(section.at_once).unwrap_or(1);
+    Ok(Some(Arc::new(Scripts::new(sandbox, time, memory, at_once, own))))
+}
+
 /// The bytes of a file that a setting names.
 fn read_file(
     loaded: &Loaded,
@@ -211,7 +235,7 @@ fn read_file(
     read.map_err(|error| Error::invalid(key, format!("cannot read {}: {error}", path.display())))
 }
 
-/// The routes of every dialect that is switched on.
+/// The routes of every dialect that is switched on, and what each shows to scripts.
 ///
 /// # Errors
 /// What is wrong with a dialect's own section.
@@ -219,8 +243,9 @@ pub fn routes(
     loaded: &Loaded,
     exports: &Arc<Exports>,
     base_url: &str,
-) -> anyhow::Result<Vec<Route>> {
+) -> anyhow::Result<(Vec<Route>, ScriptViews)> {
     let mut routes: Vec<Route> = Vec::new();
+    let mut views = ScriptViews::new();
     let sections = loaded.config.dialects.iter();
     let sections = sections.map(|(id, section)| (id.clone(), section.own.clone().into())).collect();
     let commons = Arc::new(Commons::new(sections));
@@ -235,9 +260,11 @@ pub fn routes(
             config: section.own.into(),
             commons: commons.clone(),
         };
-        let router: Router = dialect
-            .router(setting)
-            .with_context(|| format!("the section dialects.{} is wrong", dialect.id()))?;
+        let wrong = || format!("the section dialects.{} is wrong", dialect.id());
+        if let Some(view) = dialect.script_view(&setting).with_context(wrong)? {
+            views.insert(dialect.id().to_owned(), view);
+        }
+        let router: Router = dialect.router(setting).with_context(wrong)?;
         for prefix in dialect.prefixes() {
             if routes.iter().all(|route| route.prefix != *prefix) {
                 let (dialect, router) = (dialect.id(), router.clone());
@@ -245,7 +272,7 @@ pub fn routes(
             }
         }
     }
-    Ok(routes)
+    Ok((routes, views))
 }
 
 /// The store's address with its path made absolute.
@@ -299,11 +326,14 @@ fn threads(worker: &Worker) -> usize {
     own.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// The file that is running, also when another one has been put into its place since.
+fn own_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
 fn slot_command(plan: &SlotPlan) -> SlotCommand {
-    // The file that is running, also when another one has been put into its place since.
-    let program = PathBuf::from("/proc/self/exe");
     SlotCommand {
-        program,
+        program: own_program(),
         args: vec!["slot".into(), "--plan-fd".into(), plan.as_raw_fd().to_string().into()],
         env: vec![(OsString::from("TZ"), OsString::from("UTC"))],
     }
@@ -327,6 +357,11 @@ fn timings(config: &Config) -> Timings {
         callback_retries: Retries {
             pause: Duration::from_secs(config.callbacks.retry_secs),
             ..standard.callback_retries
+        },
+        script: Duration::from_secs(config.scripts.time_secs) + limits::SCRIPT_WAITS,
+        script_retries: Retries {
+            pause: Duration::from_secs(config.scripts.retry_secs),
+            ..standard.script_retries
         },
         ..standard
     }

@@ -52,6 +52,9 @@ pub enum Command {
     /// What a server starts for each export it runs; not for people.
     #[command(hide = true)]
     Slot(crate::slot::Options),
+    /// What a server starts for each script it runs; not for people.
+    #[command(hide = true)]
+    Script,
 }
 
 /// Which configuration file.

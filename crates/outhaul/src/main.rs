@@ -37,6 +37,8 @@ fn main() -> ExitCode {
             logging::for_command();
             return slot::run(options);
         }
+        // A script's process says nothing but to who started it, and takes its limits first.
+        Command::Script => return outhaul_scripts::child_main(),
         Command::Run(_) => allocator::run_once(),
         _ => {}
     }
@@ -69,6 +71,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Doctor(options) => commands::doctor::run(options).await,
         Command::Slot(options) => {
             slot::run(&options);
+            Ok(())
+        }
+        Command::Script => {
+            outhaul_scripts::child_main();
             Ok(())
         }
     }

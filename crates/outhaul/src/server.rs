@@ -49,7 +49,8 @@ impl Server {
         let configured = loaded.config.server.base_url.clone();
         let base_url = configured.unwrap_or_else(|| reachable(listener.address));
         let incarnation = Incarnation::random();
-        let rooms = Rooms::open(&loaded, store, &incarnation, loaded.config.worker.enabled)?;
+        let runs = loaded.config.worker.enabled;
+        let rooms = Rooms::open(&loaded, store, &incarnation, runs, Some(&base_url))?;
         Ok(Self { loaded, checked, rooms, listener, incarnation, base_url })
     }
 
@@ -66,7 +67,7 @@ impl Server {
         let Self { loaded, checked, rooms, listener, incarnation, base_url } = self;
         let mut signals = Signals::listen()?;
         let exports = rooms.exports(&checked);
-        let routes = assemble::routes(&loaded, &exports, &base_url)?;
+        let (routes, views) = assemble::routes(&loaded, &exports, &base_url)?;
         resume(&*rooms.store.jobs(), &*rooms.clock, rooms.slots.dead()).await?;
 
         let flights = Flights::default();
@@ -87,7 +88,7 @@ impl Server {
             let stop = background.clone();
             async move { house.keep(stop).await }
         });
-        let telling = tokio::spawn(rooms.notifier().run(background.clone()));
+        let telling = tokio::spawn(rooms.notifier(views).run(background.clone()));
         rooms.slots.ready().await.context("the slots do not start")?;
         let drain = Drain::default();
         let mut working = loaded.config.worker.enabled.then(|| {
@@ -141,7 +142,7 @@ pub async fn work(loaded: Loaded) -> anyhow::Result<()> {
     let address = assemble::store_address(&loaded);
     let store = outhaul_store::open_shared(&address).await.context("cannot open the store")?;
     let incarnation = Incarnation::random();
-    let rooms = Rooms::open(&loaded, store, &incarnation, true)?;
+    let rooms = Rooms::open(&loaded, store, &incarnation, true, None)?;
     resume(&*rooms.store.jobs(), &*rooms.clock, rooms.slots.dead()).await?;
     rooms.slots.ready().await.context("the slots do not start")?;
     let drain = Drain::default();

@@ -3,8 +3,8 @@
 //!
 //! Two kinds of process live here. A **slot** ([`slot`]) runs one export at a time; it has limits
 //! and may die. The **server** supervises slots ([`supervisor`]), holds the leases, talks to the
-//! store and publishes ([`runner`]), does the [`maintenance`], and tells people of exports' ends
-//! ([`notifier`]). This room knows neither SQL nor HTTP nor the engine behind its port.
+//! store and publishes ([`runner`]), does the [`maintenance`], and tells people and customers' scripts
+//! of exports' ends ([`notifier`]). This room knows neither SQL nor HTTP nor the engine behind its port.
 //!
 //! A lease is renewed while the work goes on. The work stops when its cancellation is asked for,
 //! when the lease is lost, and before it can be: whoever cannot reach the store for two thirds of
@@ -27,7 +27,7 @@ pub mod timings;
 pub use drain::Drain;
 pub use formats::InstalledFormats;
 pub use maintenance::{House, Memory};
-pub use notifier::Notifier;
+pub use notifier::{Notifier, ScriptViews, Scripts};
 pub use runner::{Worker, WorkerParts, resume};
 pub use supervisor::{SlotCommand, SlotPool, SlotSettings};
 pub use timings::Timings;

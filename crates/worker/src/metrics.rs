@@ -69,8 +69,8 @@ fn describe_all() {
     describe_counter!("outhaul_finish_failures_total", "ends of attempts that were not stored");
     describe_counter!(
         "outhaul_notices_total",
-        "attempts to send a message about an export, by kind (mail) and result (sent, retried, \
-         given_up)"
+        "attempts to send a message about an export, by kind (mail, callback, script) and result \
+         (sent, retried, given_up)"
     );
     describe_counter!("outhaul_housekeeping_total", "things that housekeepers did, by duty");
     describe_counter!("outhaul_housekeeping_failures_total", "failures of housekeepers, by duty");

@@ -4,11 +4,12 @@
 //! in a lane a few messages at once, each with a time limit of its own. A lane is woken by the store
 //! and looks now and then by itself. A message is taken under a lease that outlasts its sending;
 //! whoever dies with one, or cannot tell the store how it went, leaves it to the next, who sends it
-//! under the same id. How a kind is sent has a file of its own: `mail`, `callback`.
+//! under the same id. How a kind is sent has a file of its own: `mail`, `callback`, `script`.
 
 mod callback;
 mod mail;
 mod receivers;
+mod script;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use chrono::TimeDelta;
 use outhaul_delivery::callback::Caller;
 use outhaul_delivery::mail::Mailer;
 use outhaul_exports::export::Export;
-use outhaul_exports::notice::{self, Message, MessageKind, Retries};
+use outhaul_exports::notice::{self, Message, MessageKind, Retries, ScriptReport};
 use outhaul_exports::ports::{AccessStore, JobStore, Outbox, TakeMessages};
 use outhaul_exports::{Clock, Error, ErrorKind, limits};
 use tokio::task::JoinSet;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::timings::{Timings, jittered};
 pub use receivers::Receivers;
+pub use script::{ScriptViews, Scripts};
 
 /// The least time between two looks for messages that found none.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -54,6 +56,10 @@ pub struct Notifier {
     pub caller: Option<Arc<dyn Caller>>,
     /// How the receivers of callbacks are.
     pub receivers: Arc<Receivers>,
+    /// What runs scripts; without it they wait, and are given up in the end.
+    pub scripts: Option<Arc<Scripts>>,
+    /// What scripts are shown, by the dialect of their export.
+    pub views: Arc<ScriptViews>,
     /// How often, and how long.
     pub timings: Timings,
 }
@@ -87,6 +93,11 @@ impl Notifier {
                 places: limits::CALLBACKS_AT_ONCE,
                 longest: timings.callback,
                 retries: timings.callback_retries,
+            },
+            MessageKind::SCRIPT => Lane {
+                places: self.scripts.as_ref().map_or(1, |scripts| scripts.at_once()),
+                longest: timings.script,
+                retries: timings.script_retries,
             },
             _ => Lane {
                 places: limits::NOTICES_AT_ONCE,
@@ -146,21 +157,22 @@ impl Notifier {
         let is_full = taken.len() == free;
         for message in taken {
             let all = self.clone();
-            in_hand.spawn(async move { all.attempt(&message).await });
+            in_hand.spawn(async move { all.attempt(message).await });
         }
         // With all places taken, one must become free first.
         is_full && in_hand.len() < lane.places
     }
 
     /// Sends a message once, and tells the store how that went.
-    async fn attempt(&self, message: &Message) {
+    async fn attempt(&self, mut message: Message) {
         let longest = self.lane_of(message.kind.name()).longest + LEASE_SLACK / 3;
-        let sent = timeout(longest, self.send(message)).await.unwrap_or_else(|_| {
+        let sent = timeout(longest, self.send(&message)).await.unwrap_or_else(|_| {
             let text = "it took too long";
             Err(Failed::passing(text, text))
         });
         let recorded = match sent {
-            Ok(()) => {
+            Ok(report) => {
+                message.report = report;
                 count(message.kind.name(), "sent", 1);
                 tracing::info!(
                     message_id = %message.id,
@@ -170,9 +182,12 @@ impl Notifier {
                     attempts = message.attempts,
                     "a message was taken"
                 );
-                self.outbox.sent(message, self.clock.now()).await
+                self.outbox.sent(&message, self.clock.now()).await
             }
-            Err(failed) => self.record(message, &failed).await,
+            Err(mut failed) => {
+                message.report = failed.report.take();
+                self.record(&message, &failed).await
+            }
         };
         if let Err(error) = recorded {
             tracing::warn!(
@@ -201,16 +216,18 @@ impl Notifier {
         self.outbox.failed(message, &failed.public, next, now).await
     }
 
-    async fn send(&self, message: &Message) -> Result<(), Failed> {
+    async fn send(&self, message: &Message) -> Result<Option<ScriptReport>, Failed> {
         if message.attempts > limits::NOTICE_ATTEMPTS_MAX {
             return Err(Failed::lasting("it was tried too often"));
         }
         match &message.kind {
-            MessageKind::Mail { file_url, .. } => self.mail(message, file_url).await,
+            MessageKind::Mail { file_url, .. } => self.mail(message, file_url).await?,
             MessageKind::Callback { method, url, body } => {
-                self.callback(message, *method, url, body.as_ref()).await
+                self.callback(message, *method, url, body.as_ref()).await?;
             }
+            MessageKind::Script { source } => return self.script(message, source).await.map(Some),
         }
+        Ok(None)
     }
 
     /// The export that a message tells of, in a state that is told.
@@ -248,12 +265,14 @@ struct Failed {
     internal: String,
     /// The least pause before it is tried again.
     wait: Duration,
+    /// What a script left behind.
+    report: Option<ScriptReport>,
 }
 
 impl Failed {
     fn passing(public: &str, internal: &str) -> Self {
         let (public, internal) = (public.into(), internal.into());
-        Self { is_final: false, public, internal, wait: Duration::ZERO }
+        Self { is_final: false, public, internal, wait: Duration::ZERO, report: None }
     }
 
     fn lasting(text: &str) -> Self {

@@ -39,6 +39,10 @@ pub struct Timings {
     pub callback: Duration,
     /// How often a callback is tried.
     pub callback_retries: Retries,
+    /// How long one script may take, with all that it waits for.
+    pub script: Duration,
+    /// How often a script is tried that could not be run.
+    pub script_retries: Retries,
 }
 
 impl Default for Timings {
@@ -59,6 +63,8 @@ impl Default for Timings {
             notice_retries: Retries::default(),
             callback: limits::CALLBACK_TIME,
             callback_retries: Retries::default(),
+            script: limits::SCRIPT_TIME + limits::SCRIPT_WAITS,
+            script_retries: Retries::default(),
         }
     }
 }

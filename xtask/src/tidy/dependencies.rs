@@ -15,7 +15,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("outhaul-engine", &["outhaul-exports"]),
     ("outhaul-formats", &["outhaul-exports"]),
     ("outhaul-delivery", &["outhaul-exports"]),
-    ("outhaul-worker", &["outhaul-exports", "outhaul-formats", "outhaul-delivery"]),
+    (
+        "outhaul-worker",
+        &["outhaul-exports", "outhaul-formats", "outhaul-delivery", "outhaul-scripts"],
+    ),
     (
         "outhaul",
         &[
@@ -25,6 +28,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "outhaul-engine",
             "outhaul-formats",
             "outhaul-delivery",
+            "outhaul-scripts",
             "outhaul-worker",
             "outhaul-instances",
         ],

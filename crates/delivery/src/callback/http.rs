@@ -17,7 +17,7 @@ use reqwest::{Certificate, Client, Response, StatusCode, redirect, retry};
 use tokio::time::timeout;
 
 use super::names::{CheckedNames, Lookup, System};
-use super::{Call, Caller, Refusal, SigningSecret};
+use super::{Answer, Ask, Call, Caller, Refusal, SigningSecret};
 
 /// How long what is left of a good answer is listened to.
 const ANSWER_REST: Duration = Duration::from_secs(2);
@@ -77,6 +77,14 @@ impl HttpCaller {
         Ok(Self { client, settings })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.settings.rules
+    }
+
     async fn send(&self, call: &Call) -> Result<Response, Refusal> {
         // Literal addresses are never looked up, so that this is where they are checked.
         let url = self.settings.rules.check("url", &call.url);
@@ -112,6 +120,10 @@ impl Caller for HttpCaller {
         // It was taken. The rest is listened to, so that the receiver is not cut off.
         let _ = timeout(ANSWER_REST, drain(answer)).await;
         Ok(())
+    }
+
+    async fn ask(&self, ask: &Ask) -> Result<Answer, Refusal> {
+        self.answered(ask).await
     }
 }
 
@@ -160,7 +172,7 @@ fn authorities(pem: Option<&[u8]>) -> outhaul_exports::Result<Vec<Certificate>> 
 }
 
 /// An error with its causes, on one line, without the URL.
-fn chain(error: reqwest::Error) -> String {
+pub(super) fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();

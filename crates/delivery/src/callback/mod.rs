@@ -1,12 +1,14 @@
-//! Callbacks: HTTP requests that tell of an export's end.
+//! Callbacks: HTTP requests that tell of an export's end, and requests of customers' programs.
 //!
 //! A [`Caller`] sends one request once, and a [`Refusal`] says whether trying again can help; when to
 //! send is decided by whoever calls it. [`HttpCaller`] is the one that serves. It is the only way on
 //! which this server sends a request to an address that a customer chose, so it goes nowhere but
 //! there: the URL is checked again, the host's name is looked up once and every address of it is
 //! checked before one of these very addresses is connected to; nothing is redirected, no proxy of
-//! the environment is used, little of the answer is read and nothing of it is shown.
+//! the environment is used. Of the answer to a callback little is read and nothing shown; of the
+//! answer to an [`Ask`] no more than its bounds.
 
+mod ask;
 mod http;
 mod names;
 mod signature;
@@ -46,7 +48,48 @@ pub struct Call {
     pub body: Option<RequestBody>,
 }
 
-/// A way for callbacks.
+/// A request of a customer's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Its method.
+    pub method: AskMethod,
+    /// Where it goes.
+    pub url: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Option<String>,
+    /// How long it may take, from the look-up of the name to the last byte of the answer.
+    pub timeout: Duration,
+}
+
+/// The method of an [`Ask`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskMethod {
+    /// `GET`.
+    Get,
+    /// `POST`.
+    Post,
+    /// `PUT`.
+    Put,
+    /// `PATCH`.
+    Patch,
+    /// `DELETE`.
+    Delete,
+}
+
+/// What was answered to an [`Ask`], whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers in their order, their names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, whole.
+    pub body: Vec<u8>,
+}
+
+/// A way for callbacks and other requests.
 #[async_trait]
 pub trait Caller: Send + Sync {
     /// Sends the request. Dropping the answer gives the attempt up; the receiver may have taken it
@@ -55,6 +98,15 @@ pub trait Caller: Send + Sync {
     /// # Errors
     /// See [`Refusal`].
     async fn call(&self, call: &Call) -> Result<(), Refusal>;
+
+    /// Sends the request and reads the answer, whatever its status; a redirect is an answer, too.
+    /// Nothing is signed.
+    ///
+    /// # Errors
+    /// A URL that callbacks may not have, in the words in which it is refused for them; headers and
+    /// bodies past [`outhaul_exports::limits`], either way; no whole answer in time; all else as
+    /// [`UNREACHABLE`].
+    async fn ask(&self, ask: &Ask) -> Result<Answer, Refusal>;
 }
 
 /// A request was not taken.
@@ -72,6 +124,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// It will never be sent as it is; the text is for the customer.
+    fn lasting(public: impl Into<String>) -> Self {
+        let public = public.into();
+        Self { is_final: true, internal: public.clone(), public, wait: None }
+    }
+
     /// There was no answer.
     pub fn unreachable(internal: impl Into<String>) -> Self {
         let internal = internal.into();

@@ -1,5 +1,6 @@
 //! Requests to receivers on this machine that behave badly, and to names that lead astray.
 
+mod ask;
 mod network;
 mod receiver;
 

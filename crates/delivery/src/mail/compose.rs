@@ -7,15 +7,17 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
-use outhaul_exports::limits;
 use outhaul_exports::manifest::{Artifact, Manifest};
 use outhaul_exports::notice::Message;
 use outhaul_exports::query::Query;
+use outhaul_exports::{MessageId, limits};
 
 use super::Mail;
 
 /// Characters of an export's name in a subject.
 const NAME_CHARS_MAX: usize = 100;
+/// Characters of a subject that is not ours.
+const SUBJECT_CHARS_MAX: usize = 200;
 /// Objects that make the name of an export that has none.
 const OBJECTS_NAMED: usize = 3;
 
@@ -42,6 +44,27 @@ pub fn compose(export: &Export, message: &Message, links: &[FileLink], now: Date
     Mail {
         id: message.id,
         to: message.kind.to().to_owned(),
+        written_at: now,
+        plain: plain(&lines),
+        html: html(&subject, &lines),
+        subject,
+    }
+}
+
+/// A mail in words that are not ours: a subject, and paragraphs of one line each.
+pub fn note(
+    id: MessageId,
+    to: &str,
+    subject: &str,
+    paragraphs: &[String],
+    now: DateTime<Utc>,
+) -> Mail {
+    let subject = one_line(subject, SUBJECT_CHARS_MAX);
+    let line = |text: &String| Line::Text(one_line(text, limits::SCRIPT_MAIL_CHARS_MAX));
+    let lines: Vec<Line> = paragraphs.iter().map(line).collect();
+    Mail {
+        id,
+        to: to.to_owned(),
         written_at: now,
         plain: plain(&lines),
         html: html(&subject, &lines),

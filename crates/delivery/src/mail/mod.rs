@@ -1,6 +1,7 @@
 //! Mail that tells of an export's end: what it says, and the ways it goes.
 //!
-//! [`compose`] makes the words, from an export and the links to its files; a [`Mailer`] hands a mail
+//! [`compose`] makes the words, from an export and the links to its files ([`note`] takes those of a
+//! customer's script); a [`Mailer`] hands a mail
 //! over: [`SmtpMailer`] to a mail server, [`FileMailer`] to a folder, for whoever has another way to
 //! deliver it and for trying things out. A mailer sends one mail once. When to send, and whether to
 //! try again, is decided by whoever calls it: a [`Refusal`] says which of the two can help.
@@ -18,7 +19,7 @@ use lettre::message::Mailbox;
 use outhaul_exports::notice::check_address;
 use outhaul_exports::{Error, MessageId, Result};
 
-pub use compose::{FileLink, compose};
+pub use compose::{FileLink, compose, note};
 pub use file::FileMailer;
 pub use smtp::{SmtpMailer, SmtpSettings, SmtpTls};
 

@@ -7,7 +7,7 @@ mod session;
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::{Export, State};
 use outhaul_exports::manifest::Artifact;
-use outhaul_exports::notice::{Message, MessageState};
+use outhaul_exports::notice::{Message, MessageState, ScriptLine, ScriptReport};
 use outhaul_exports::ports::Event;
 use outhaul_exports::query::{Expr, OrderBy, Query};
 use outhaul_exports::spec::{Packing, QuerySpec, Split};
@@ -99,10 +99,10 @@ pub struct ExportView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Notice)]
 pub struct NoticeView {
-    /// How it is sent: `mail` or `callback`.
+    /// How it is sent: `mail`, `callback`, or `script` for one that was run.
     #[schema(example = "mail")]
     pub kind: &'static str,
-    /// To whom: an address, or a URL.
+    /// To whom: an address, or a URL; empty for a script.
     pub to: String,
     /// `waiting`, `sent` or `given_up`.
     #[schema(example = "sent")]
@@ -113,6 +113,36 @@ pub struct NoticeView {
     pub last_error: Option<String>,
     /// When it was taken.
     pub sent_at: Option<DateTime<Utc>>,
+    /// What a script left behind, when it was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<ScriptReportView>,
+}
+
+/// What a script left behind, whether it came to its end or not.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScriptReport)]
+pub struct ScriptReportView {
+    /// What it returned, as JSON text.
+    pub result: Option<String>,
+    /// What it logged, from the beginning.
+    pub logs: Vec<ScriptLineView>,
+    /// Whether it logged more than is kept.
+    pub logs_cut: bool,
+    /// Requests that it sent, and mails.
+    pub calls: u32,
+    /// Milliseconds from its start to its end.
+    pub took_ms: u64,
+}
+
+/// A line that a script logged.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScriptLine)]
+pub struct ScriptLineView {
+    /// `trace`, `debug`, `info`, `warn` or `error`.
+    #[schema(example = "info")]
+    pub level: String,
+    /// The text.
+    pub text: String,
 }
 
 /// Where more about an export is, as paths.
@@ -424,6 +454,23 @@ impl NoticeView {
             attempts: message.attempts,
             last_error: message.last_error.clone(),
             sent_at: message.ended_at.filter(|_| message.state == MessageState::Sent),
+            report: message.report.as_ref().map(ScriptReportView::of),
+        }
+    }
+}
+
+impl ScriptReportView {
+    fn of(report: &ScriptReport) -> Self {
+        let line = |line: &ScriptLine| ScriptLineView {
+            level: line.level.clone(),
+            text: line.text.clone(),
+        };
+        Self {
+            result: report.result.clone(),
+            logs: report.logs.iter().map(line).collect(),
+            logs_cut: report.logs_cut,
+            calls: report.calls,
+            took_ms: report.took_ms,
         }
     }
 }

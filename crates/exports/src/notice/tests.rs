@@ -107,22 +107,22 @@ fn addresses_are_plain_or_refused() {
 #[test]
 fn a_spec_is_checked_as_a_whole() {
     let mut spec = testing::export("acme", testing::noon()).spec;
-    assert!(check(&spec, false, None).is_ok(), "nobody is told");
+    assert!(check(&spec, false, None, false).is_ok(), "nobody is told");
     spec.notices = vec![mail(&["a@x.org"])];
-    assert!(check(&spec, true, None).is_ok());
-    assert_eq!(check(&spec, false, None).expect_err("off").kind(), &ErrorKind::Unsupported);
+    assert!(check(&spec, true, None, false).is_ok());
+    assert_eq!(check(&spec, false, None, false).expect_err("off").kind(), &ErrorKind::Unsupported);
     let many: Vec<String> = (0..101).map(|n| format!("n{n}@x.org")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     spec.notices = vec![mail(&many)];
-    assert!(check(&spec, true, None).expect_err("too many").public().contains("at most 100"));
+    assert!(
+        check(&spec, true, None, false).expect_err("too many").public().contains("at most 100")
+    );
     spec.notices = vec![mail(&many[..100])];
-    assert!(check(&spec, true, None).is_ok());
-    for url in
-        ["/files/{link}", "https://x.org/file", "https://x.org/{link}\n", "ftp://x/{link}"]
-    {
+    assert!(check(&spec, true, None, false).is_ok());
+    for url in ["/files/{link}", "https://x.org/file", "https://x.org/{link}\n", "ftp://x/{link}"] {
         let to = vec!["a@x.org".to_owned()];
         spec.notices = vec![Notice::Mail { to, file_url: url.to_owned() }];
-        assert!(check(&spec, true, None).is_err(), "{url}");
+        assert!(check(&spec, true, None, false).is_err(), "{url}");
     }
 }
 
@@ -144,25 +144,17 @@ fn a_callback_says_what_came_of_the_export() {
     let filled = |word: &str| format!("https://example.com/x?id={}&s={word}", export.id);
     let messages = of_end(&export, testing::noon());
     let [first, second] = messages.as_slice() else { panic!("{messages:?}") };
-    let expected = MessageKind::Callback {
-        method: CallbackMethod::Get,
-        url: filled("Aborted"),
-        body: None,
-    };
+    let expected =
+        MessageKind::Callback { method: CallbackMethod::Get, url: filled("Aborted"), body: None };
     assert_eq!(first.kind, expected);
     assert_eq!(
         (second.kind.to(), second.kind.place()),
         (&*filled("Aborted"), "example.com".into())
     );
-    let MessageKind::Callback { body: Some(body), .. } = &second.kind else {
-        panic!("no body")
-    };
+    let MessageKind::Callback { body: Some(body), .. } = &second.kind else { panic!("no body") };
     let event: Value = serde_json::from_str(&body.text).expect("JSON");
     assert_eq!(event["type"], "export.failed");
-    assert_eq!(
-        event["timestamp"],
-        testing::noon().to_rfc3339_opts(SecondsFormat::Millis, true)
-    );
+    assert_eq!(event["timestamp"], testing::noon().to_rfc3339_opts(SecondsFormat::Millis, true));
     assert_eq!(event["data"]["reason"], json!({"code": "x", "message": "y"}));
     let done = filled("All%20done");
     export.state = State::Completed;
@@ -195,12 +187,12 @@ fn callbacks_are_checked_with_their_export() {
     let good = || callback("https://x.org/{export}", CallbackMethod::Post, CallbackBody::Json);
     let mut spec = testing::export("acme", testing::noon()).spec;
     spec.notices = vec![good(); limits::NOTICE_CALLBACKS_MAX];
-    assert!(check(&spec, false, Some(&rules)).is_ok());
-    let error = check(&spec, true, None).expect_err("none are sent");
+    assert!(check(&spec, false, Some(&rules), false).is_ok());
+    let error = check(&spec, true, None, false).expect_err("none are sent");
     assert_eq!(error.kind(), &ErrorKind::Unsupported);
     spec.notices.push(good());
     assert!(
-        check(&spec, true, Some(&rules)).expect_err("many").public().contains("at most 10")
+        check(&spec, true, Some(&rules), false).expect_err("many").public().contains("at most 10")
     );
     let mut wordless = good();
     let Notice::Callback { words, .. } = &mut wordless else { panic!("it is one") };
@@ -213,8 +205,33 @@ fn callbacks_are_checked_with_their_export() {
         (wordless, "word"),
     ] {
         spec.notices = vec![bad];
-        let error = check(&spec, true, Some(&rules)).expect_err(part);
+        let error = check(&spec, true, Some(&rules), false).expect_err(part);
         assert!(error.public().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_script_is_a_message_of_its_own_and_is_checked_with_its_export() {
+    let script = |source: &str| Notice::Script { source: source.to_owned() };
+    let export = failed(vec![mail(&["a@x.org"]), script("return 1")]);
+    let messages = of_end(&export, testing::noon());
+    let kind = MessageKind::Script { source: "return 1".to_owned() };
+    assert_eq!(messages[1].kind, kind);
+    assert_eq!((kind.name(), kind.to(), kind.place()), ("script", "", String::new()));
+    assert!(MessageKind::NAMES.contains(&kind.name()), "it has a lane");
+
+    let mut spec = export.spec;
+    spec.notices = vec![script(&"\u{e4}".repeat(limits::SCRIPT_CHARS_MAX))];
+    assert!(check(&spec, false, None, true).is_ok());
+    let error = check(&spec, true, Some(&Rules::default()), false).expect_err("none are run");
+    assert_eq!(error.kind(), &ErrorKind::Unsupported);
+    let long = vec![script(&"x".repeat(limits::SCRIPT_CHARS_MAX + 1))];
+    let two = vec![script("1"), script("2")];
+    for (bad, part) in [(long, "has 50001 characters; it may have 50000"), (two, "one script")] {
+        spec.notices = bad;
+        let error = check(&spec, false, None, true).expect_err(part);
+        assert!(error.public().contains(part), "{error}");
+        assert_eq!(error.kind(), &ErrorKind::Invalid { field: "notices.script".into() });
     }
 }
 

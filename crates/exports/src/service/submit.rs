@@ -263,7 +263,7 @@ fn check_split(spec: &ExportSpec) -> Result<()> {
     }
 }
 
-fn check_text(field: &str, text: Option<&str>, most: usize) -> Result<()> {
+pub(super) fn check_text(field: &str, text: Option<&str>, most: usize) -> Result<()> {
     let Some(text) = text else { return Ok(()) };
     if text.contains('\0') {
         return Err(Error::invalid(field, format!("{field} holds a NUL character")));

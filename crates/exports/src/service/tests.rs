@@ -8,7 +8,7 @@ use super::{RequestKey, Submission};
 use crate::password::Password;
 use crate::ports::ListFilter;
 use crate::query::Query;
-use crate::spec::{ExportSpec, FormatChoice, Packing, QuerySpec};
+use crate::spec::{ExportSpec, FormatChoice, Notice, Packing, QuerySpec};
 use crate::testing::{World, export, noon, principal, tenant};
 use crate::{ErrorKind, Result};
 
@@ -163,5 +163,25 @@ async fn a_password_needs_a_format_or_a_packing_that_takes_one() -> Result<()> {
             assert!(error.public().contains("zip"), "{error}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_script_is_read_before_its_export_is_accepted() -> Result<()> {
+    let world = world();
+    let who = principal("acme");
+    let with = |source: &str| {
+        let mut asked = submission("select 1");
+        asked.idempotency = None;
+        asked.spec.notices = vec![Notice::Script { source: source.to_owned() }];
+        asked
+    };
+    let error = world.exports.submit(&who, with("let a;\n  @@")).await.expect_err("no script");
+    assert_eq!(*error.kind(), ErrorKind::Invalid { field: "notices.script".into() });
+    assert!(error.public().ends_with("(line 2, column 3)"), "{error}");
+    let long = "x".repeat(crate::limits::SCRIPT_CHARS_MAX + 1);
+    assert!(world.exports.check_script(&long).await.is_err());
+    let accepted = world.exports.submit(&who, with("return 1")).await?;
+    assert_eq!(accepted.spec.notices.len(), 1);
     Ok(())
 }

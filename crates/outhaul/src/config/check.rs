@@ -15,6 +15,7 @@ use outhaul_exports::{ErrorKind, limits};
 
 use super::problem::{Problem, Problems};
 use super::sections::{Config, MailTls, MailTransport, TenantSection};
+use super::size::Size;
 use super::tree::Place;
 use super::{Loaded, Secrets};
 use crate::assemble;
@@ -40,6 +41,7 @@ pub fn check(loaded: &Loaded, now: DateTime<Utc>) -> Result<Checked, Problems> {
     checker.worker();
     checker.mail();
     checker.callbacks();
+    checker.scripts();
     checker.log();
     checker.dialects();
     checker.sources();
@@ -251,6 +253,23 @@ impl Checker<'_> {
             && field == "callbacks.ca_file"
         {
             self.wrong(&place.key("ca_file"), error.public());
+        }
+    }
+
+    fn scripts(&mut self) {
+        let scripts = &self.loaded.config.scripts;
+        let place = Place::of("scripts");
+        for (key, value, most) in [
+            ("at_once", u64::from(scripts.at_once), 64),
+            ("time_secs", scripts.time_secs, 300),
+            ("retry_secs", scripts.retry_secs, 86_400),
+        ] {
+            if !(1..=most).contains(&value) {
+                self.wrong(&place.key(key), format!("must be from 1 to {most}"));
+            }
+        }
+        if !(Size::mib(8).0..=Size::gib(1).0).contains(&scripts.memory.0) {
+            self.wrong(&place.key("memory"), "must be from 8 MiB to 1 GiB");
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Config {
     pub mail: Mail,
     /// HTTP requests that tell of exports' ends.
     pub callbacks: Callbacks,
+    /// Customers' scripts that are run when exports have ended.
+    pub scripts: Scripts,
     /// Logs.
     pub log: Log,
     /// Where rows are.
@@ -275,6 +277,35 @@ fn secret(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "anyOf": [reference("env"), reference("file"), { "type": "null" }],
         "default": null,
     })
+}
+
+/// `[scripts]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scripts {
+    /// Whether any are run. While it is `false`, an export that asks for one is refused.
+    pub enabled: bool,
+    /// Scripts run at once, each in a process of its own that may keep a processor busy.
+    pub at_once: u32,
+    /// Seconds that a script may work, without the time in which it waits for what it calls.
+    pub time_secs: u64,
+    /// Memory for what a script makes; its process has up to 48 MiB besides.
+    pub memory: Size,
+    /// Seconds before a script that could not be started is tried again; they double each time, up
+    /// to an hour, and after a day it is given up. A script that fails by itself is not run again.
+    pub retry_secs: u64,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            at_once: 2,
+            time_secs: limits::SCRIPT_TIME.as_secs(),
+            memory: Size::mib(64),
+            retry_secs: limits::NOTICE_PAUSE.as_secs(),
+        }
+    }
 }
 
 /// `[log]`

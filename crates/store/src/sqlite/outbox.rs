@@ -15,11 +15,12 @@ use crate::rows::{from_json, millis, moment, not_before, to_json};
 
 macro_rules! message_columns {
     () => {
-        "id, export, tenant, what, created_at, due_at, attempts, state, last_error, ended_at"
+        "id, export, tenant, what, created_at, due_at, attempts, state, last_error, ended_at, report"
     };
 }
 
-type Columns = (String, String, String, String, i64, i64, i64, String, Option<String>, Option<i64>);
+type Text = Option<String>;
+type Columns = (String, String, String, String, i64, i64, i64, String, Text, Option<i64>, Text);
 
 /// Writes the messages that tell of the end to which the export has come in this transaction.
 pub(super) async fn tell(write: &mut Write, export: &Export, now: DateTime<Utc>) -> Result<()> {
@@ -67,10 +68,12 @@ impl Outbox for SqliteStore {
 
     async fn sent(&self, message: &Message, now: DateTime<Utc>) -> Result<bool> {
         let update = sqlx::query(
-            "UPDATE messages SET state = 'sent', last_error = NULL, ended_at = ?
+            "UPDATE messages SET state = 'sent', last_error = NULL, ended_at = ?,
+                 report = coalesce(?, report)
              WHERE id = ? AND state = 'waiting'",
         );
-        self.settle(update.bind(millis(now)).bind(message.id.to_string())).await
+        let report = message.report.as_ref().map(to_json).transpose()?;
+        self.settle(update.bind(millis(now)).bind(report).bind(message.id.to_string())).await
     }
 
     async fn failed(
@@ -83,13 +86,14 @@ impl Outbox for SqliteStore {
         let state = if next.is_some() { MessageState::Waiting } else { MessageState::GivenUp };
         let update = sqlx::query(
             "UPDATE messages SET state = ?, last_error = ?, due_at = coalesce(?, due_at),
-                 ended_at = ?
+                 ended_at = ?, report = coalesce(?, report)
              WHERE id = ? AND state = 'waiting' AND attempts = ?",
         )
         .bind(state.name())
         .bind(notice::short_error(error))
         .bind(next.map(not_before))
         .bind(next.is_none().then(|| millis(now)))
+        .bind(message.report.as_ref().map(to_json).transpose()?)
         .bind(message.id.to_string())
         .bind(i64::from(message.attempts));
         self.settle(update).await
@@ -178,7 +182,19 @@ async fn read_at(write: &mut Write, sequence: i64) -> Result<Result<Message>> {
 }
 
 fn read(row: Columns) -> Result<Message> {
-    let (id, export, tenant, what, created_at, due_at, attempts, state, last_error, ended_at) = row;
+    let (
+        id,
+        export,
+        tenant,
+        what,
+        created_at,
+        due_at,
+        attempts,
+        state,
+        last_error,
+        ended_at,
+        report,
+    ) = row;
     let bad = |what: &str| Error::internal(format!("a stored message has a bad {what}"));
     Ok(Message {
         id: id.parse().map_err(|_| bad("id"))?,
@@ -191,5 +207,6 @@ fn read(row: Columns) -> Result<Message> {
         state: MessageState::from_name(&state).ok_or_else(|| bad("state"))?,
         last_error,
         ended_at: ended_at.map(moment).transpose()?,
+        report: report.as_deref().map(from_json).transpose()?,
     })
 }

@@ -10,12 +10,13 @@ use sqlx::SqliteConnection;
 use crate::Error;
 
 /// In order; the place in the list, counted from 1, is the store's form after it.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/sqlite/0001_exports.sql"),
     include_str!("../../migrations/sqlite/0002_link_key.sql"),
     include_str!("../../migrations/sqlite/0003_outbox.sql"),
     include_str!("../../migrations/sqlite/0004_sessions.sql"),
     include_str!("../../migrations/sqlite/0005_session_of_export.sql"),
+    include_str!("../../migrations/sqlite/0006_report_of_message.sql"),
 ];
 
 /// "Outh": marks the file as ours.

@@ -44,6 +44,6 @@ impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Self {
         let Refusal { is_final, public, internal, wait } = refusal;
         let wait = wait.unwrap_or(Duration::ZERO);
-        Self { is_final, public, internal, wait }
+        Self { is_final, wait, ..Self::passing(&public, &internal) }
     }
 }

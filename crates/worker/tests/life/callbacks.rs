@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use outhaul_delivery::callback::{Call, Caller, Refusal, UNREACHABLE};
+use outhaul_delivery::callback::{Answer, Ask, Call, Caller, Refusal, UNREACHABLE};
 use outhaul_exports::export::{Export, Failure, Outcome, State};
 use outhaul_exports::lease::{Incarnation, LeaseKey};
 use outhaul_exports::notice::{Message, MessageState, Retries};
@@ -100,6 +100,10 @@ impl Caller for World {
             _ => Ok(()),
         }
     }
+
+    async fn ask(&self, _: &Ask) -> Result<Answer, Refusal> {
+        Err(Refusal::unreachable("there are no scripts here"))
+    }
 }
 
 struct Office {
@@ -143,6 +147,8 @@ impl Office {
             mailer: None,
             caller: can_call.then(|| self.world.clone() as Arc<dyn Caller>),
             receivers: Arc::default(),
+            scripts: None,
+            views: Arc::default(),
             timings: Timings {
                 notice_poll: Duration::from_millis(10),
                 callback_retries: Retries {

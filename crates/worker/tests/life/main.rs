@@ -1,6 +1,7 @@
 //! The life of exports with real slots: processes that crash, hang, swell and freeze.
 //!
-//! The binary starts itself again: as a slot (`slot`), and as a server to be killed (`server`).
+//! The binary starts itself again: as a slot (`slot`), as the process of a script (`script`), and as
+//! a server to be killed (`server`).
 
 mod artifacts;
 mod callbacks;
@@ -12,6 +13,7 @@ mod notices;
 mod plan;
 mod rig;
 mod runs;
+mod scripts;
 mod stops;
 mod store;
 
@@ -37,6 +39,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
+        Some("script") => return outhaul_scripts::child_main(),
         Some("slot") => return rig::slot_main(&args[1..]),
         Some("server") => return deaths::server_main(&args[1..]),
         _ => {}
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         house::CASES,
         notices::CASES,
         callbacks::CASES,
+        scripts::CASES,
     ]
     .concat();
     let flag = |name: &str| args.iter().any(|arg| arg == name);

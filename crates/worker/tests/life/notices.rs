@@ -109,6 +109,8 @@ impl Office {
             mailer: has_mail.then(|| self.post.clone() as Arc<dyn Mailer>),
             caller: None,
             receivers: Arc::default(),
+            scripts: None,
+            views: Arc::default(),
             timings: Timings { notice_poll: Duration::from_millis(10), ..Timings::default() },
         };
         Working { task: tokio::spawn(notifier.run(stop.clone())), stop }
@@ -155,7 +157,7 @@ impl Office {
     }
 }
 
-fn completed(files: usize, now: DateTime<Utc>) -> Outcome {
+pub fn completed(files: usize, now: DateTime<Utc>) -> Outcome {
     let artifact = |n| Artifact {
         id: ArtifactId::random(),
         query: 0,

@@ -37,7 +37,7 @@ impl Outbox for MemoryStore {
             found.state = MessageState::Sent;
             found.last_error = None;
             found.ended_at = Some(now);
-            found.report.clone_from(&message.report);
+            found.report = message.report.clone().or_else(|| found.report.take());
             memory.changed = true;
             Ok(true)
         })
@@ -54,7 +54,7 @@ impl Outbox for MemoryStore {
             let held = memory.waiting(message).filter(|found| found.attempts == message.attempts);
             let Some(found) = held else { return Ok(false) };
             found.last_error = Some(notice::short_error(error));
-            found.report.clone_from(&message.report);
+            found.report = message.report.clone().or_else(|| found.report.take());
             match next {
                 Some(next) => found.due_at = next,
                 None => {

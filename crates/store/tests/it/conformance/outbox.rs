@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use outhaul_exports::export::{Export, Outcome, State};
 use outhaul_exports::lease::LeaseKey;
 use outhaul_exports::limits;
-use outhaul_exports::notice::{Message, MessageKind, MessageState};
+use outhaul_exports::notice::{Message, MessageKind, MessageState, ScriptLine, ScriptReport};
 use outhaul_exports::ports::TakeMessages;
 use outhaul_exports::spec::Notice;
 
@@ -18,6 +18,7 @@ cases! {
     a_message_whose_holder_dies_is_taken_again_after_its_lease,
     a_holder_that_comes_back_too_late_changes_nothing,
     a_failed_attempt_waits_for_its_time_or_is_given_up,
+    what_a_script_left_is_kept_with_its_end,
     the_longest_due_comes_first,
     a_retry_drops_what_waits_and_tells_again,
     expired_files_drop_what_waits_and_keep_what_was_sent,
@@ -98,6 +99,7 @@ async fn an_end_that_is_told_makes_a_message_for_each_address(
                 state: MessageState::Waiting,
                 last_error: None,
                 ended_at: None,
+                report: None,
             };
             assert_eq!(*message, expected);
         }
@@ -200,6 +202,40 @@ async fn a_failed_attempt_waits_for_its_time_or_is_given_up(stores: Stores) -> a
     assert_eq!((found.state, found.ended_at), (MessageState::GivenUp, Some(at(41))));
     assert_eq!(found.last_error.as_deref(), Some("550 no such user"));
     assert!(take(&stores, 9, 9_999).await.is_empty(), "it was given up");
+    Ok(())
+}
+
+async fn what_a_script_left_is_kept_with_its_end(stores: Stores) -> anyhow::Result<()> {
+    let mut export = free("acme", 0);
+    let source = "return '\u{e4}\n\0';".to_owned();
+    export.spec.notices = vec![Notice::Script { source: source.clone() }];
+    let export = put(&stores, export).await?;
+    let (_, key) = lease_one(&stores, 1).await;
+    stores.jobs.finish(&key, completed(&export, &key), at(2)).await?;
+    assert!(take(&stores, 9, 2).await.is_empty(), "no mail");
+    let ask = |seconds| TakeMessages { kind: MessageKind::SCRIPT, ..ask(9, seconds) };
+    let mut message = stores.outbox.take(&ask(2)).await?.pop().expect("it is due");
+    assert_eq!((&message.kind, &message.report), (&MessageKind::Script { source }, &None));
+
+    let line = |text: &str| ScriptLine { level: "info".into(), text: text.into() };
+    let first = ScriptReport { logs: vec![line("begun")], ..ScriptReport::default() };
+    message.report = Some(first.clone());
+    stores.outbox.failed(&message, "again", Some(at(30)), at(3)).await?;
+    let found = messages(&stores, &export).await.remove(0);
+    assert_eq!((found.state, found.report), (MessageState::Waiting, Some(first)));
+
+    let mut message = stores.outbox.take(&ask(30)).await?.pop().expect("it is due again");
+    let last = ScriptReport {
+        result: Some("{\"a\":1}".into()),
+        logs: vec![line("done"), line("\u{e4}")],
+        logs_cut: true,
+        calls: 3,
+        took_ms: 1_234,
+    };
+    message.report = Some(last.clone());
+    assert!(stores.outbox.sent(&message, at(31)).await?);
+    let found = messages(&stores, &export).await.remove(0);
+    assert_eq!((found.state, found.report), (MessageState::Sent, Some(last)));
     Ok(())
 }
 
