@@ -8,6 +8,7 @@
 //! call answers; a panic is a fault like any other. Where rows come from and where bytes go is not
 //! known here.
 
+mod archive;
 mod budget;
 mod chunks;
 mod threads;
@@ -27,8 +28,9 @@ use crate::pack::{EntryName, Level, Packing, Password};
 use crate::report::Report;
 use crate::seal::Sealing;
 use crate::{Assembler, Chunk, Encoder, Format, FormatOptions, Piece};
+pub use archive::OpenArchive;
 use chunks::{Chunker, Weighed};
-use threads::{Jobs, Shared};
+use threads::{Jobs, Shared, Written};
 
 /// Most encoding threads; more than this only wait for the writing thread.
 const THREADS_MAX: usize = 64;
@@ -140,7 +142,7 @@ pub struct Pipeline {
     jobs: Option<SyncSender<Arc<Job>>>,
     steps: Option<SyncSender<Step>>,
     encoding: Vec<JoinHandle<()>>,
-    writing: Option<JoinHandle<Option<Report>>>,
+    writing: Option<JoinHandle<Option<Written>>>,
     open: Option<Open>,
     entries: usize,
 }
@@ -251,12 +253,28 @@ impl Pipeline {
     /// # Errors
     /// The first fault of any thread; `Cancelled`; `Usage` when no file was begun.
     pub fn finish(mut self) -> Result<Report> {
+        self.written()?.finish(&self.shared)
+    }
+
+    /// Ends the last file of rows and leaves the archive open, for files that are no rows.
+    ///
+    /// # Errors
+    /// As [`Pipeline::finish`]; `Usage` when the packing is not zip.
+    pub fn into_archive(mut self) -> Result<OpenArchive> {
+        if self.options.packing != Packing::Zip {
+            return Err(Error::Usage("only zip can hold files next to the rows"));
+        }
+        let written = self.written()?;
+        Ok(OpenArchive::new(written, self.shared.clone(), self.options.level))
+    }
+
+    fn written(&mut self) -> Result<Written> {
         if self.entries == 0 {
             return Err(Error::Usage("nothing to write: begin an entry"));
         }
         self.end_entry()?;
         match self.join() {
-            Some(report) => Ok(report),
+            Some(written) => Ok(written),
             None => Err(self.fault()),
         }
     }
@@ -304,7 +322,7 @@ impl Pipeline {
     }
 
     /// Lets the threads run out of work and waits for them.
-    fn join(&mut self) -> Option<Report> {
+    fn join(&mut self) -> Option<Written> {
         self.jobs = None;
         self.steps = None;
         for thread in self.encoding.drain(..) {
@@ -313,7 +331,7 @@ impl Pipeline {
             }
         }
         match self.writing.take()?.join() {
-            Ok(report) => report,
+            Ok(written) => written,
             Err(_) => {
                 self.shared.fail(Error::Panicked("writing"));
                 None

@@ -409,6 +409,61 @@ fn an_archive_of_hostile_names_opens_inside_its_folder() {
     read_by("read_names.py", &path, &json!({ "names": names }));
 }
 
+/// More entries than fit into 16 bits, most of them empty, and a large one.
+#[test]
+fn an_archive_of_rows_and_files_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    for together in [false, true] {
+        let path = folder.path().join("archive.zip");
+        let batch = rows(0, 3);
+        let mut options = PipelineOptions::new(format("csv").unwrap());
+        options.packing = Packing::Zip;
+        let file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+        let mut pipeline = Pipeline::new(options, Box::new(file)).unwrap();
+        let entry = |name: &str| EntryName::new(name).unwrap();
+        let schema = batch.schema();
+        pipeline.begin(Entry { name: entry("data.csv"), schema, sealing: None }).unwrap();
+        pipeline.push(batch).unwrap();
+        let mut archive = pipeline.into_archive().unwrap();
+        if together {
+            archive.begin_inner(entry("files.zip")).unwrap();
+        }
+        let count = 66_000;
+        let mut names = Vec::with_capacity(count);
+        for at in 0..count {
+            let name = format!("files/{at}.txt");
+            archive.begin(entry(&name)).unwrap();
+            match at {
+                // In calls of different lengths.
+                7 => (0..300).for_each(|len| archive.bytes(&vec![0; len * 1_000]).unwrap()),
+                at if at % 1_000 == 0 => archive.bytes(name.as_bytes()).unwrap(),
+                _ => {}
+            }
+            archive.end().unwrap();
+            names.push(name);
+        }
+        if together {
+            archive.end_inner().unwrap();
+        }
+        archive.begin(entry("manifest.json")).unwrap();
+        archive.bytes(b"{}").unwrap();
+        archive.end().unwrap();
+        let report = archive.finish().unwrap();
+        assert_eq!(report.rows, 3);
+        assert_eq!(report.bytes_written, std::fs::metadata(&path).unwrap().len());
+        let texts: serde_json::Map<_, _> =
+            (0..count).step_by(1_000).map(|at| (names[at].clone(), json!(names[at]))).collect();
+        let large = names[7].clone();
+        let files = if together { vec!["files.zip".to_owned()] } else { names };
+        let edges = [vec!["data.csv".to_owned()], files, vec!["manifest.json".to_owned()]];
+        let wanted = json!({
+            "names": edges.concat(), "together": together, "count": count, "texts": texts,
+            "large": large, "large_bytes": 300 * 299 / 2 * 1_000,
+        });
+        read_by("read_archive.py", &path, &wanted);
+    }
+}
+
 #[test]
 #[ignore = "takes minutes: a file of more than 4 GiB"]
 fn an_archive_of_more_than_4_gib_opens() {

@@ -218,10 +218,18 @@ impl Packer {
     }
 
     /// Ends the output. Returns its length, encrypted where it is.
-    pub(crate) fn finish(mut self) -> Result<u64> {
+    pub(crate) fn finish(self) -> Result<u64> {
+        self.finish_into(|| Ok(()))
+    }
+
+    /// The same; `handed_on` is called whenever the sink was given some of the end.
+    pub(crate) fn finish_into(mut self, mut handed_on: impl FnMut() -> Result<()>) -> Result<u64> {
         if self.packing == Packing::Zip {
             let position = self.sink.bytes;
-            self.directory.finish_into(position, |bytes| self.sink.write(bytes))?;
+            self.directory.finish_into(position, |bytes| {
+                self.sink.write(bytes)?;
+                handed_on()
+            })?;
         }
         self.sink.finish()
     }

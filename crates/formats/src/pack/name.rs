@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 /// Longest name, in bytes: what common file systems take for one file.
 const NAME_BYTES_MAX: usize = 240;
 
+/// Bytes of the longest ending that a cut part of a path keeps.
+const ENDING_BYTES_MAX: usize = 12;
+
 /// Names that mean a device on Windows, whatever their extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "COM", "LPT"];
 
@@ -78,10 +81,54 @@ impl EntryName {
         Self(format!("{stem}.{extension}"))
     }
 
+    /// Makes one part of a path of a customer's text, of at most so many bytes: letters, digits, `-`,
+    /// `_` and dots between them stay, all else becomes `_`. A long text keeps a short ending, such
+    /// as `.jpg`. Always gives a part that a name may have.
+    pub fn part(label: &str, bytes_max: usize) -> String {
+        let plain = |letter: char| match letter {
+            '-' | '_' | '.' => letter,
+            _ if letter.is_alphanumeric() => letter,
+            _ => '_',
+        };
+        // What is behind the longest that can stay is not looked at, but for the ending.
+        let whole = label.char_indices().nth(bytes_max).map_or(label, |(at, _)| &label[..at]);
+        let text: String = whole.chars().map(plain).collect();
+        let text = text.trim_matches('.');
+        let mut part = match text.len() <= bytes_max && whole.len() == label.len() {
+            true => text.to_owned(),
+            false => {
+                let ending = label.rsplit_once('.').map(|(_, ending)| ending);
+                let ending = ending.filter(|ending| {
+                    ending.len() < ENDING_BYTES_MAX
+                        && ending.len() + 2 < bytes_max
+                        && !ending.is_empty()
+                        && ending.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                });
+                let room = bytes_max - ending.map_or(0, |ending| ending.len() + 1);
+                let stem = cut(text, room).trim_end_matches('.');
+                ending.map_or_else(|| stem.to_owned(), |ending| format!("{stem}.{ending}"))
+            }
+        };
+        if part.is_empty() {
+            part.push('_');
+        }
+        if is_device(&part) {
+            // A longer one is no device, so there is room.
+            part.insert(0, '_');
+        }
+        part
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The longest beginning of a text in so many bytes.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let ends = text.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    &text[..ends.take_while(|end| *end <= bytes_max).last().unwrap_or_default()]
 }
 
 fn is_reserved(letter: char) -> bool {
@@ -198,5 +245,35 @@ mod tests {
         }
         assert_eq!(EntryName::from_label("Q3: 100%", "csv").as_str(), "Q3__100_.csv");
         assert_eq!(EntryName::from_label("../x", "csv").as_str(), "_x.csv");
+    }
+
+    #[test]
+    fn every_text_makes_a_part_of_a_path() {
+        let long = "x".repeat(300);
+        let wide = "𠜎".repeat(100);
+        let cases = [
+            ("photo.JPG", "photo.JPG"),
+            ("", "_"),
+            ("..", "_"),
+            ("a/b\\c:d", "a_b_c_d"),
+            (".hidden.", "hidden"),
+            ("con", "_con"),
+            ("NUL.txt", "_NUL.txt"),
+            (" a\u{202e}\0", "_a__"),
+            ("März 1.pdf", "März_1.pdf"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(EntryName::part(text, 40), expected);
+        }
+        let jpg = format!("{long}.jpg");
+        assert_eq!(EntryName::part(&jpg, 10), "xxxxxx.jpg");
+        assert_eq!(EntryName::part(&format!("{long}.{long}"), 10), "xxxxxxxxxx");
+        for text in [&*long, &wide, &jpg, "con", "a.b.c.d.e.f.g.h.i", "....................a"] {
+            for most in [8, 9, 11, 60] {
+                let part = EntryName::part(text, most);
+                assert!(part.len() <= most, "{part}");
+                EntryName::new(&part).unwrap();
+            }
+        }
     }
 }

@@ -180,10 +180,34 @@ impl Output {
     }
 }
 
+/// The files that were pushed, in a packing that is still open.
+pub(super) struct Written {
+    pub(super) packer: Packer,
+    pub(super) entries: Vec<EntryReport>,
+}
+
+impl Written {
+    /// Ends the packing.
+    pub(super) fn finish(self, shared: &Shared) -> Result<Report> {
+        let Self { packer, entries } = self;
+        if shared.is_stopped() {
+            return Err(Error::Cancelled);
+        }
+        let bytes_written = packer.finish()?;
+        shared.progress.bytes.store(bytes_written, Ordering::Relaxed);
+        Ok(Report {
+            rows: entries.iter().map(|entry| entry.rows).sum(),
+            bytes_uncompressed: entries.iter().map(|entry| entry.bytes_uncompressed).sum(),
+            bytes_written,
+            entries,
+        })
+    }
+}
+
 /// The writing thread: puts pieces in order into the sink. No answer means that there is a fault.
-pub(super) fn write(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Option<Report> {
+pub(super) fn write(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Option<Written> {
     match write_all(shared, output, steps) {
-        Ok(report) => Some(report),
+        Ok(written) => Some(written),
         Err(fault) => {
             shared.fail(fault);
             None
@@ -191,7 +215,7 @@ pub(super) fn write(shared: &Shared, output: Output, steps: &Receiver<Step>) -> 
     }
 }
 
-fn write_all(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Result<Report> {
+fn write_all(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Result<Written> {
     let Output { mut packer, level } = output;
     let mut entries = Vec::new();
     while let Ok(step) = steps.recv() {
@@ -203,14 +227,7 @@ fn write_all(shared: &Shared, output: Output, steps: &Receiver<Step>) -> Result<
     if shared.is_stopped() {
         return Err(Error::Cancelled);
     }
-    let bytes_written = packer.finish()?;
-    shared.progress.bytes.store(bytes_written, Ordering::Relaxed);
-    Ok(Report {
-        rows: entries.iter().map(|entry| entry.rows).sum(),
-        bytes_uncompressed: entries.iter().map(|entry| entry.bytes_uncompressed).sum(),
-        bytes_written,
-        entries,
-    })
+    Ok(Written { packer, entries })
 }
 
 fn write_entry(
