@@ -15,14 +15,15 @@ use object_store::ObjectStore;
 use outhaul_exports::catalog::{Catalog, Object};
 use outhaul_exports::flow::RowStream;
 use outhaul_exports::manifest::{ColumnNote, SnapshotNote, Warning};
-use outhaul_exports::ports::{Engine, RunLimits, Snapshot};
+use outhaul_exports::ports::{Content, Engine, RunLimits, Snapshot};
 use outhaul_exports::principal::TenantScope;
-use outhaul_exports::query::{DeletedRows, Query, Select};
+use outhaul_exports::query::{DeletedRows, Path, Query, Select};
 use outhaul_exports::session::{Mark, RESTARTED};
 use outhaul_exports::{Clock, Error, Result, SystemClock};
 use tokio::sync::{OnceCell, oneshot};
 
 use crate::barrier::{TenantBarrierExec, refuse_unguarded};
+use crate::content::{self, FilePath};
 use crate::elements::{self, ElementsTable};
 use crate::error::planning;
 use crate::guard::{Guard, View};
@@ -40,7 +41,7 @@ const PLANNING_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// The engine: a catalog and its sources.
 pub struct DataFusionEngine {
     catalog: Arc<Catalog>,
-    sources: HashMap<String, Arc<dyn Source>>,
+    sources: Arc<HashMap<String, Arc<dyn Source>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -74,16 +75,18 @@ impl DataFusionEngine {
             }
         }
         for object in catalog.objects() {
-            if !sources.contains_key(&object.table.source) {
-                return Err(unknown_source(&object.name, &object.table.source));
+            let files = object.fields.iter().filter_map(|field| field.file.as_ref());
+            let named = files.map(|file| &file.source).chain([&object.table.source]);
+            if let Some(unknown) = named.into_iter().find(|name| !sources.contains_key(*name)) {
+                return Err(unknown_source(&object.name, unknown));
             }
         }
-        Ok(Self { catalog, sources, clock })
+        Ok(Self { catalog, sources: Arc::new(sources), clock })
     }
 
     /// Over one opened source, which every object of the catalog names.
     pub(crate) fn over(catalog: Arc<Catalog>, name: &str, source: Arc<dyn Source>) -> Self {
-        let sources = HashMap::from([(name.to_owned(), source)]);
+        let sources = Arc::new(HashMap::from([(name.to_owned(), source)]));
         Self { catalog, sources, clock: Arc::new(SystemClock) }
     }
 }
@@ -139,6 +142,7 @@ impl DataFusionEngine {
         Ok(Inner {
             catalog: Arc::clone(&self.catalog),
             scope: scope.clone(),
+            sources: Arc::clone(&self.sources),
             pinned,
             tables: tokio::sync::Mutex::new(HashMap::new()),
             run,
@@ -157,6 +161,7 @@ struct Moment(Arc<Inner>);
 pub(crate) struct Inner {
     catalog: Arc<Catalog>,
     scope: TenantScope,
+    sources: Arc<HashMap<String, Arc<dyn Source>>>,
     pinned: HashMap<String, Arc<dyn Pinned>>,
     /// Tables by object, opened when first needed.
     tables: tokio::sync::Mutex<HashMap<String, Opened>>,
@@ -192,6 +197,15 @@ impl Snapshot for Moment {
             Query::Select(select) => self.0.mark(select).await,
             Query::Sql { .. } => Err(Error::unsupported("SQL cannot be exported in a session")),
         }
+    }
+
+    async fn content(&self, query: &Query, field: &Path, reference: &str) -> Result<Content> {
+        let Inner { catalog, scope, sources, .. } = &*self.0;
+        let folder = content::folder(catalog, query, field)?;
+        let path = FilePath::of(folder, scope, reference)?;
+        let source = sources.get(&folder.source);
+        let source = source.ok_or_else(|| unknown_source(&field.field, &folder.source))?;
+        source.content(&path).await
     }
 }
 

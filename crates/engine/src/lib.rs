@@ -18,6 +18,7 @@
 
 mod barrier;
 mod checked;
+mod content;
 mod elements;
 mod engine;
 mod error;

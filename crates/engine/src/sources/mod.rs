@@ -24,12 +24,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectStore;
 use outhaul_exports::catalog::{FieldType, Object};
 use outhaul_exports::manifest::SourceSnapshot;
+use outhaul_exports::ports::Content;
 use outhaul_exports::session::Mark;
 use outhaul_exports::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::barrier::Admission;
+use crate::content::FilePath;
 
 /// A kind of source.
 #[derive(Debug, Clone, Copy)]
@@ -228,6 +230,12 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
 
     /// Fixes one moment of these tables.
     async fn pin(&self, tables: &BTreeSet<String>) -> Result<Arc<dyn Pinned>>;
+
+    /// Begins to read a file of its own, for sources that are made of files; see
+    /// [`outhaul_exports::ports::Snapshot::content`].
+    async fn content(&self, _path: &FilePath) -> Result<Content> {
+        Err(Error::unsupported("the source that a field names for its files has none"))
+    }
 
     /// Lists what there is.
     async fn discover(&self) -> Result<Discovered>;

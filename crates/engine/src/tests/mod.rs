@@ -1,6 +1,7 @@
 //! Tests through the door that others use: a query in, rows or an error out.
 
 mod barriers;
+mod content;
 mod documents;
 
 mod exists;

@@ -155,6 +155,8 @@ pub(super) struct Root {
     pub(super) only: Option<String>,
     /// Whether the store is another machine's.
     pub(super) far: bool,
+    /// The store's own folder on this machine's disk, its links followed; none for others' stores.
+    pub(super) disk: Option<std::path::PathBuf>,
 }
 
 impl Config {
@@ -189,7 +191,10 @@ impl Config {
             return Err(self.wrong("overlap_secs", text));
         }
         match given {
-            Some(store) => Ok(Root { store, folder: self.path_in_store()?, only: None, far: true }),
+            Some(store) => {
+                let folder = self.path_in_store()?;
+                Ok(Root { store, folder, only: None, far: true, disk: None })
+            }
             None if self.url.contains("://") && !self.url.starts_with("file://") => self.remote(),
             None => self.local(),
         }
@@ -241,11 +246,12 @@ impl Config {
             }
             _ => (path, None),
         };
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(|cause| {
+        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|cause| {
             Error::unavailable(format!("source {}: its folder cannot be opened", self.name))
                 .with_source(cause)
         })?;
-        Ok(Root { store: Arc::new(store), folder: Path::default(), only, far: false })
+        let store = Arc::new(store);
+        Ok(Root { store, folder: Path::default(), only, far: false, disk: Some(folder) })
     }
 
     fn wrong(&self, key: &str, text: String) -> Error {
@@ -256,10 +262,10 @@ impl Config {
 /// Takes a file's name off a remote path, where the path ends like a file.
 fn split_file(store: Arc<dyn ObjectStore>, path: Path, is_folder: bool) -> Root {
     if is_folder || FileFormat::of(&path).is_none() {
-        return Root { store, folder: path, only: None, far: true };
+        return Root { store, folder: path, only: None, far: true, disk: None };
     }
     let only = path.filename().map(ToOwned::to_owned);
     let parts: Vec<_> = path.parts().collect();
     let folder = Path::from_iter(parts.iter().take(parts.len() - 1).cloned());
-    Root { store, folder, only, far: true }
+    Root { store, folder, only, far: true, disk: None }
 }

@@ -6,6 +6,7 @@
 
 mod avro;
 mod config;
+mod content;
 mod guess;
 mod lines;
 mod listing;

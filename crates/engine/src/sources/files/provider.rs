@@ -12,12 +12,14 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::{FutureExt, StreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use outhaul_exports::catalog::{FieldType, Object};
+use outhaul_exports::ports::Content;
 use outhaul_exports::{Error, ErrorKind, Result};
 
 use super::config::{Config, Delimiter, FileFormat, Root};
 use super::listing::{FILES_MAX, Found, Missing};
 use super::pinned::PinnedStore;
 use super::table::FileTable;
+use crate::content::FilePath;
 use crate::sources::{
     Discovered, DiscoveredColumn, DiscoveredTable, LeftOut, Pinned, Source, Table,
 };
@@ -96,6 +98,10 @@ impl Source for FileSource {
             .collect();
         let found = stream::iter(finds).buffer_unordered(TABLES_AT_ONCE).collect().await;
         Ok(Arc::new(self.pinned(found)))
+    }
+
+    async fn content(&self, path: &FilePath) -> Result<Content> {
+        self.read_content(path).await
     }
 
     async fn discover(&self) -> Result<Discovered> {

@@ -171,6 +171,19 @@ impl Said {
         None
     }
 
+    /// Whether the store gave a code.
+    pub(super) fn has_code(&self) -> bool {
+        self.code.is_some()
+    }
+
+    /// Whether it may be about the one file that was asked for, and not about the bucket, the
+    /// credentials or the store.
+    pub(super) fn is_of_one_file(&self) -> bool {
+        let codes = ["NoSuchKey", "AccessDenied", "BlobNotFound", "ResourceNotFound"];
+        matches!(self.status, Some(403 | 404))
+            && self.code.as_ref().is_none_or(|code| codes.contains(&code.as_str()))
+    }
+
     fn details(&self) -> String {
         match (self.status, &self.code) {
             (Some(status), Some(code)) => format!(" ({status} {code})"),
