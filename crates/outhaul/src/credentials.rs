@@ -28,6 +28,8 @@ pub const AUDIENCES: &[Audience] = &[
     Audience { id: outhaul_dialects::zoho::AUDIENCE, kinds: &[CredentialKind::ClientSecret] },
     // A refresh token: it opens the token endpoint, together with a client id and secret.
     Audience { id: outhaul_dialects::zoho::REFRESH_AUDIENCE, kinds: &[CredentialKind::ApiKey] },
+    // Accounts: e-mail addresses and passwords. Apps, which sign for them, are in the configuration.
+    Audience { id: outhaul_dialects::cortex::AUDIENCE, kinds: &[CredentialKind::Password] },
 ];
 
 /// Bytes of a random secret. In hexadecimal it has 40 characters: some clients take at most 42.

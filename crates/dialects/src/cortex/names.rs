@@ -44,9 +44,22 @@ pub enum Member<'a> {
 impl WireNames {
     /// The names of a catalog's objects, fields and relations.
     pub fn of(catalog: &Catalog) -> Self {
+        Self::spelled(catalog, &distinct)
+    }
+
+    /// The same for objects of the vendor's own, whose API names are those on the wire.
+    pub fn plain(catalog: &Catalog) -> Self {
+        Self::spelled(catalog, &|apis| apis.iter().map(|api| (*api).to_owned()).collect())
+    }
+
+    fn spelled(catalog: &Catalog, spell: &dyn Fn(&[&str]) -> Vec<String>) -> Self {
         let objects: Vec<&Arc<Object>> = catalog.objects().collect();
-        let singulars = distinct(objects.iter().map(|object| object.name.as_str()));
-        let plurals = distinct(objects.iter().map(|object| object.plural.as_str()));
+        let all = |name: fn(&Object) -> &str| {
+            let apis: Vec<&str> = objects.iter().map(|object| name(object)).collect();
+            spell(&apis)
+        };
+        let singulars = all(|object| &object.name);
+        let plurals = all(|object| &object.plural);
         let mut names = Self::default();
         for ((object, singular), plural) in objects.iter().zip(singulars).zip(plurals) {
             names.plurals.entry(plural.clone()).or_insert_with(|| object.name.clone());
@@ -54,7 +67,7 @@ impl WireNames {
             let apis: Vec<_> = apis
                 .chain(object.relations.iter().map(|relation| relation.name.as_str()))
                 .collect();
-            let wires = distinct(apis.iter().copied());
+            let wires = spell(&apis);
             let mut own = ObjectNames {
                 singular,
                 plural,
@@ -140,16 +153,16 @@ pub fn id_of(object: &Object) -> Option<&Field> {
 
 /// The names of these API names, which are distinct. One round is enough: the snake case of a snake
 /// case is itself, so an API name that falls back meets no name outside those that it shares one with.
-fn distinct<'a>(apis: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+fn distinct(apis: &[&str]) -> Vec<String> {
     let mut count: HashMap<String, usize> = HashMap::new();
-    for api in apis.clone() {
+    for api in apis {
         *count.entry(snake(api)).or_default() += 1;
     }
-    let name = |api: &str| {
+    let name = |api: &&str| {
         let snake = snake(api);
         prefixed(if count.get(&snake) == Some(&1) { &snake } else { api })
     };
-    apis.map(name).collect()
+    apis.iter().map(name).collect()
 }
 
 fn prefixed(name: &str) -> String {
@@ -213,7 +226,7 @@ mod tests {
             (vec!["BillTo", "Bill_To", "bill_to"], vec!["c_BillTo", "c_Bill_To", "c_bill_to"]),
             (vec!["visits", "c_visits"], vec!["c_visits", "c_c_visits"]),
         ] {
-            assert_eq!(distinct(apis.iter().copied()), names, "{apis:?}");
+            assert_eq!(distinct(&apis), names, "{apis:?}");
         }
     }
 
@@ -245,7 +258,7 @@ mod tests {
         fn distinct_api_names_stay_distinct(apis in proptest::collection::vec("[aAbB_1]{1,5}", 1..40)) {
             let mut seen = HashSet::new();
             let apis: Vec<_> = apis.into_iter().filter(|api| seen.insert(folded(api))).collect();
-            let names = distinct(apis.iter().map(String::as_str));
+            let names = distinct(&apis.iter().map(String::as_str).collect::<Vec<_>>());
             let different: HashSet<_> = names.iter().collect();
             prop_assert_eq!(different.len(), names.len(), "{:?}", names);
         }

@@ -1,10 +1,11 @@
 //! Cancel, retry and delete an export.
 
+use super::submit::check_text;
 use super::{Exports, require};
 use crate::export::{Export, State};
 use crate::ports::Change;
 use crate::principal::{Principal, Role};
-use crate::{Error, ExportId, Result};
+use crate::{Error, ExportId, Result, limits};
 
 impl Exports {
     /// Cancels an export: at once when it is queued, within a heartbeat when it runs. Cancelling a
@@ -65,6 +66,35 @@ impl Exports {
             removed.state = State::Cancelled;
         }
         Ok(removed)
+    }
+
+    /// Gives an export another label or description, whatever its state; what is `None` stays, and
+    /// an empty description is none.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for one that is too long or no text.
+    pub async fn relabel(
+        &self,
+        who: &Principal,
+        dialect: Option<&str>,
+        id: ExportId,
+        label: Option<String>,
+        description: Option<String>,
+    ) -> Result<Export> {
+        check_text("label", label.as_deref(), limits::LABEL_CHARS_MAX)?;
+        check_text("description", description.as_deref(), limits::DESCRIPTION_CHARS_MAX)?;
+        let now = self.now();
+        let relabel = move |export: &mut Export| {
+            if label.is_some() {
+                export.spec.label = label;
+            }
+            if let Some(description) = description {
+                export.spec.description = Some(description).filter(|text| !text.is_empty());
+            }
+            export.updated_at = now;
+            Ok(())
+        };
+        self.change(who, dialect, id, Box::new(relabel)).await
     }
 
     async fn change(

@@ -266,7 +266,7 @@ fn kind_for(create: &Create) -> anyhow::Result<CredentialKind> {
     match (kind == CredentialKind::Password, &create.user) {
         (true, None) => usage("a password needs a user's name: --user NAME".to_owned()),
         (false, Some(_)) => usage(format!(
-            "--user is for passwords (--audience zuora --kind password), and this is of the kind {}; to name it, say --label",
+            "--user is for passwords (--audience cortex, or --audience zuora --kind password), and this is of the kind {}; to name it, say --label",
             kind_name(kind)
         )),
         _ => Ok(kind),

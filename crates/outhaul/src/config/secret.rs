@@ -23,7 +23,7 @@ pub enum Secrets {
 }
 
 /// Sections in which values may be references.
-const SECTIONS: [&str; 5] = ["sources", "artifacts", "store", "mail", "tenants"];
+const SECTIONS: [&str; 6] = ["sources", "artifacts", "store", "mail", "tenants", "dialects"];
 
 /// Words in a key that say that its value is a secret.
 const TELLING: [&str; 10] = [
@@ -136,9 +136,10 @@ impl Reference {
 
 fn tells_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    // The id of an access key is none, and neither is the path of a file.
+    // The id of an access key is none, and neither is the path of a file, nor what some API calls
+    // the token of an app and shows with every event.
     let tells = TELLING.iter().any(|word| key.contains(word)) || key.ends_with("access_key");
-    tells && !key.ends_with("_file")
+    tells && !key.ends_with("_file") && key != "app_token"
 }
 
 /// Whether the text is an address with a password in it.

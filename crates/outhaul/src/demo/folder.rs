@@ -6,6 +6,7 @@
 //! data/           the tables, or in a database (postgres/: one of the demo's own)
 //! data.json       how large they are     demo.lock       held while it runs
 //! secrets.json    the credentials        outhaul.db, artifacts/, spill/, mail/
+//! app-*.secret    what apps sign with, for the configuration
 //! ```
 
 mod configuration;
@@ -39,6 +40,11 @@ pub const ROWS: u64 = 100_000;
 
 /// The file with the password of the database.
 const PASSWORD: &str = "database.password";
+
+/// The file with what a tenant's app signs with.
+fn app_secret(tenant: &str) -> String {
+    format!("app-{tenant}.secret")
+}
 
 /// What `data.json` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,10 +136,10 @@ impl Folder {
             let drafts: Vec<_> = objects.into_iter().map(Draft::sure).collect();
             write_whole(&catalog, &render(&drafts), 0o644)?;
         }
+        let secrets = self.make_secrets()?;
         if !self.config().exists() {
-            write_whole(&self.config(), &self.configuration(&stamp.source)?, 0o644)?;
+            write_whole(&self.config(), &self.configuration(&stamp.source, &secrets)?, 0o644)?;
         }
-        self.make_secrets()?;
         Ok(Made { rows, source: stamp.source })
     }
 
@@ -159,7 +165,8 @@ impl Folder {
     }
 
     /// Writes the credentials that are not there yet; those that are there stay as they are.
-    fn make_secrets(&self) -> anyhow::Result<()> {
+    /// What the configuration refers to comes into files of its own.
+    fn make_secrets(&self) -> anyhow::Result<Secrets> {
         let path = self.0.join("secrets.json");
         let found = if path.exists() { Some(fs::read_to_string(&path)?) } else { None };
         let secrets = if found.is_some() { self.secrets()? } else { Secrets::random() };
@@ -167,7 +174,13 @@ impl Folder {
         if found.as_ref() != Some(&text) {
             write_whole(&path, &text, 0o600)?;
         }
-        Ok(())
+        for (tenant, own) in &secrets.tenants {
+            let file = self.0.join(app_secret(tenant));
+            if fs::read_to_string(&file).ok().as_ref() != Some(&own.cortex.api_secret) {
+                write_whole(&file, &own.cortex.api_secret, 0o600)?;
+            }
+        }
+        Ok(secrets)
     }
 
     /// The rows in files. Answers whether they had to be made.
@@ -269,9 +282,10 @@ impl Folder {
         let path = self.0.join("secrets.json");
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| {
+        let secrets: Secrets = serde_json::from_str(&text).with_context(|| {
             format!("{} is not what the demo wrote; delete it for new ones", path.display())
-        })
+        })?;
+        Ok(secrets.completed())
     }
 
     /// Writes `demo.json`: the server is ready.
@@ -405,6 +419,7 @@ mod tests {
             let own = older["tenants"][tenant].as_object_mut().expect("it is an object");
             own.remove("userpilot").expect("a new one has it");
             own.remove("zoho").expect("a new one has it");
+            own.remove("cortex").expect("a new one has it");
         }
         fs::write(&path, older.to_string()).expect("it is written");
         make(&folder, Some(50));
@@ -415,6 +430,14 @@ mod tests {
             let added = own.remove("userpilot").expect("it is added");
             assert!(added["app_token"].as_str().is_some_and(|token| token.len() >= 20), "{added}");
             assert!(own.remove("zoho").is_some_and(|added| added["refresh_token"].is_string()));
+            let added = own.remove("cortex").expect("it is added");
+            assert_eq!(added["org"], tenant);
+            let length = |key: &str| added[key].as_str().map_or(0, str::len);
+            assert_eq!((length("api_key"), length("api_secret")), (22, 64), "{added}");
+            let file = made.path().join(app_secret(tenant));
+            let mode = fs::metadata(&file).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert_eq!(added["api_secret"], fs::read_to_string(&file).expect("it is there"));
         }
         assert_eq!(now, older, "nothing else changed");
         make(&folder, None);

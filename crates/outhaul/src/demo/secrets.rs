@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use outhaul_dialects::zoho;
+use outhaul_dialects::{cortex, zoho};
 use outhaul_exports::access::CredentialKind;
 use outhaul_exports::id;
 use outhaul_exports::ports::AccessStore;
@@ -34,6 +34,9 @@ pub struct TenantSecrets {
     /// For Zoho Analytics' API; an older folder has none, too.
     #[serde(default = "ZohoSecrets::random")]
     pub zoho: ZohoSecrets,
+    /// For Medable Cortex's API; an older folder has none, too.
+    #[serde(default = "CortexSecrets::random")]
+    pub cortex: CortexSecrets,
 }
 
 /// Three ways to be let in.
@@ -78,6 +81,38 @@ pub struct ZohoSecrets {
     pub refresh_token: String,
 }
 
+/// An app that signs, and an account that logs in.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CortexSecrets {
+    /// The first part of paths.
+    pub org: String,
+    /// The app's key: 22 letters and digits, as the vendor's client demands.
+    pub api_key: String,
+    /// What its requests are signed with: 64 letters and digits.
+    pub api_secret: String,
+    /// The account.
+    pub email: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl CortexSecrets {
+    /// Of nobody yet.
+    fn random() -> Self {
+        Self {
+            org: String::new(),
+            api_key: id::secret(11),
+            api_secret: id::secret(32),
+            email: String::new(),
+            password: id::secret(12),
+        }
+    }
+
+    fn of(self, tenant: &str) -> Self {
+        Self { org: tenant.to_owned(), email: format!("admin@{tenant}.example"), ..self }
+    }
+}
+
 impl ZohoSecrets {
     fn random() -> Self {
         Self { client_id: id::uuid(), client_secret: id::secret(20), refresh_token: id::secret(20) }
@@ -104,9 +139,21 @@ impl Secrets {
             };
             let native = NativeSecrets { api_key: id::secret(20) };
             let (userpilot, zoho) = (UserpilotSecrets::random(), ZohoSecrets::random());
-            (owner.id().to_owned(), TenantSecrets { zuora, native, userpilot, zoho })
+            let cortex = CortexSecrets::random();
+            (owner.id().to_owned(), TenantSecrets { zuora, native, userpilot, zoho, cortex })
         });
-        Self { tenants: tenants.collect() }
+        Self { tenants: tenants.collect() }.completed()
+    }
+
+    /// With what is made of the tenants' names, where an older folder has it not.
+    #[must_use]
+    pub fn completed(mut self) -> Self {
+        for (tenant, own) in &mut self.tenants {
+            if own.cortex.org.is_empty() {
+                own.cortex = own.cortex.clone().of(tenant);
+            }
+        }
+        self
     }
 }
 
@@ -141,6 +188,12 @@ pub async fn register(
                 &own.zoho.client_secret,
             ),
             (zoho::REFRESH_AUDIENCE, CredentialKind::ApiKey, None, &own.zoho.refresh_token),
+            (
+                cortex::AUDIENCE,
+                CredentialKind::Password,
+                Some(&own.cortex.email),
+                &own.cortex.password,
+            ),
         ];
         for (audience, kind, public, secret) in wanted {
             let public = public.cloned();

@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 use super::body::TimedBody;
 use super::flights::Flights;
 use super::log::{Line, LoggedBody, track};
-use super::path::{collapse, is_below, loggable};
+use super::path::{ANY, collapse, is_below, loggable};
 use crate::config::sections::Server;
 
 /// What operators ask.
@@ -51,7 +51,7 @@ pub enum Readiness {
 
 /// What answers requests.
 pub struct App {
-    /// Dialects by prefix, the longest first.
+    /// Dialects by prefix, the longest first, and those last that any first segment fits.
     routes: Vec<Route>,
     probe: Arc<dyn Probe>,
     flights: Flights,
@@ -80,7 +80,9 @@ impl App {
         serves_metrics: bool,
         logs: bool,
     ) -> Self {
-        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        routes.sort_by_key(|route| {
+            (route.prefix.contains(ANY), std::cmp::Reverse(route.prefix.len()))
+        });
         Self { routes, probe, flights, serves_metrics, logs }
     }
 

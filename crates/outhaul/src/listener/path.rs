@@ -24,11 +24,20 @@ pub fn collapse(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// The segment of a prefix that stands for any.
+pub const ANY: &str = "{}";
+
 /// Whether a path is a prefix's own or below it. Case does not matter here: a path that differs
 /// from a dialect's in case alone is unknown, and it is the dialect that says so.
 pub fn is_below(path: &str, prefix: &str) -> bool {
-    let Some((start, rest)) = path.split_at_checked(prefix.len()) else { return false };
-    start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with('/'))
+    let mut steps = path.split('/');
+    prefix.split('/').all(|wanted| {
+        let found = steps.next();
+        found.is_some_and(|found| match wanted {
+            ANY => !found.is_empty(),
+            wanted => found.eq_ignore_ascii_case(wanted),
+        })
+    })
 }
 
 /// The longest part of a path that is logged.
@@ -72,6 +81,12 @@ mod tests {
         }
         for path in ["/v1/filesystem", "/v1", "/v1/filé"] {
             assert!(!is_below(path, "/v1/files"), "{path}");
+        }
+        for path in ["/acme/v2", "/é/V2/exports"] {
+            assert!(is_below(path, "/{}/v2"), "{path}");
+        }
+        for path in ["/acme", "/acme/v3", "//v2", "/v2"] {
+            assert!(!is_below(path, "/{}/v2"), "{path}");
         }
     }
 

@@ -134,6 +134,11 @@ impl AccessStore for SqliteStore {
         Ok(Some(AccessToken { hash, audience, credential, expires_at }))
     }
 
+    async fn end_token(&self, hash: &str) -> Result<bool> {
+        let end = sqlx::query("DELETE FROM tokens WHERE hash = ?").bind(hash);
+        Ok(self.execute_access(end).await? > 0)
+    }
+
     async fn link_key(&self) -> Result<LinkKey> {
         self.find_link_key().await
     }

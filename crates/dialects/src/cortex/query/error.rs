@@ -34,23 +34,6 @@ impl QueryError {
     pub(super) fn property(path: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { mistake: Mistake::Property, path: path.into(), reason: reason.into() }
     }
-
-    /// The fault's `code` (Medable documentation, "Faults").
-    pub fn code(&self) -> &'static str {
-        match self.mistake {
-            Mistake::Argument => "kInvalidArgument",
-            Mistake::Property => "kValidationError",
-        }
-    }
-
-    /// The fault's `errCode` (Medable documentation, "Faults"): the category with the detail that the
-    /// documentation shows for it.
-    pub fn err_code(&self) -> &'static str {
-        match self.mistake {
-            Mistake::Argument => "cortex.invalidArgument.unspecified",
-            Mistake::Property => "cortex.invalidArgument.validation",
-        }
-    }
 }
 
 impl fmt::Display for QueryError {

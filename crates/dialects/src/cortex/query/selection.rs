@@ -45,6 +45,9 @@ pub enum Content {
         plural: String,
         /// Whether it stands there as a document, and not as a mere reference.
         expanded: bool,
+        /// What every instance has that is there, where the id that is exported is the reference's
+        /// own, and may lead to nothing.
+        found: Option<Path>,
         /// What is exported of it; `_id` first where it has one, and alone if it is not expanded.
         properties: Vec<Property>,
     },
@@ -112,7 +115,10 @@ fn flatten(before: &str, properties: &[Property], columns: &mut Vec<Column>) {
 }
 
 /// The texts of an argument, each once.
-fn listed(argument: &str, value: Option<&Value>) -> Result<Vec<String>> {
+///
+/// # Errors
+/// For what is no list of texts, nor JSON of one, nor one text, and for too many.
+pub fn listed(argument: &str, value: Option<&Value>) -> Result<Vec<String>> {
     let value = match value {
         None => return Ok(Vec::new()),
         Some(Value::String(text)) if text.trim_start().starts_with('[') => parsed(argument, text)?,
@@ -284,14 +290,20 @@ impl<'a> Tree<'a> {
         }
         let target = base.target(relation)?;
         let mut own = Vec::new();
-        if id_of(target).is_some() {
+        let mut found = None;
+        if let Some(key) = id_of(target) {
             let id = base.id_of_reference(branch.object, relation, branch.relations)?;
+            let mut relations = branch.relations.to_vec();
+            relations.push(relation.name.clone());
+            let there = path(relations, key);
+            found = (id.path != there).then_some(there);
             self.leaf(&mut own, ID.to_owned(), id.path, id.field)?;
         }
         let content = Content::Reference {
             object: base.names.singular(target),
             plural: base.names.plural(target),
             expanded: false,
+            found,
             properties: own,
         };
         properties.push(Property { name, content });

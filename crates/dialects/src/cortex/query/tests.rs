@@ -166,20 +166,6 @@ fn columns_have_dotted_headings() {
 }
 
 #[test]
-fn errors_have_the_codes_of_their_kind() {
-    for (error, code, err_code) in [
-        (
-            QueryError::argument("where", "x"),
-            "kInvalidArgument",
-            "cortex.invalidArgument.unspecified",
-        ),
-        (QueryError::property("p", "x"), "kValidationError", "cortex.invalidArgument.validation"),
-    ] {
-        assert_eq!((error.code(), error.err_code()), (code, err_code));
-    }
-}
-
-#[test]
 fn limits_are_held_at_their_edges() {
     let sample = Sample::new();
     let base = sample.base("Invoice");

@@ -89,6 +89,13 @@ impl AccessStore for MemoryStore {
         Ok(self.lock().tokens.iter().find(|token| token.hash == hash).cloned())
     }
 
+    async fn end_token(&self, hash: &str) -> Result<bool> {
+        let mut memory = self.lock();
+        let before = memory.tokens.len();
+        memory.tokens.retain(|token| token.hash != hash);
+        Ok(memory.tokens.len() < before)
+    }
+
     async fn link_key(&self) -> Result<LinkKey> {
         Ok(self.lock().link_key.get_or_insert_with(LinkKey::random).clone())
     }

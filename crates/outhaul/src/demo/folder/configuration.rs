@@ -3,11 +3,16 @@
 use super::super::data::{Owner, SOURCE};
 use super::super::database::{Database, SCHEMA};
 use super::super::source::Source;
-use super::{Folder, PASSWORD};
+use super::super::secrets::Secrets;
+use super::{Folder, PASSWORD, app_secret};
 
 impl Folder {
     /// The demo's configuration.
-    pub(super) fn configuration(&self, source: &Source) -> anyhow::Result<String> {
+    pub(super) fn configuration(
+        &self,
+        source: &Source,
+        secrets: &Secrets,
+    ) -> anyhow::Result<String> {
         let source = self.source_section(source)?;
         let tenants = Owner::ALL.map(|owner| {
             let zone = match owner {
@@ -23,6 +28,12 @@ impl Folder {
         let environments = Owner::ALL.map(|owner| {
             let (id, token) = (owner.id(), owner.app_token());
             format!("\n[dialects.userpilot.environments.{id}]\napp_token = \"{token}\"\n")
+        });
+        let apps = secrets.tenants.iter().map(|(id, own)| {
+            let (key, account, file) = (&own.cortex.api_key, &own.cortex.email, app_secret(id));
+            format!(
+                "\n[[dialects.cortex.apps]]\ntenant = \"{id}\"\nkey = \"{key}\"\nsecret = {{ file = \"{file}\" }}\naccount = \"{account}\"\n"
+            )
         });
         Ok(format!(
             r#"# The demo's configuration. Every key is explained in docs/configuration.md;
@@ -56,8 +67,9 @@ file = "catalog.toml"
 [dialects.zuora_export.rates]
 base = "USD"
 table = {{ EUR = "0.92", GBP = "0.79" }}
-{}{}"#,
+{}{}{}"#,
             environments.concat(),
+            apps.collect::<String>(),
             tenants.concat()
         ))
     }

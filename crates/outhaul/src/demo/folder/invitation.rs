@@ -88,6 +88,15 @@ A statement as JSON, as a client of Zoho Analytics would:
     --data-urlencode 'CONFIG={{"responseFormat":"json","sqlQuery":"select Status, count(*) as N from Account group by Status"}}'
   curl -sS {base_url}/restapi/v2/bulk/workspaces/{workspace}/exportjobs/JOBID/data -H "Authorization: Zoho-oauthtoken $ACCESS"
 
+The same accounts in a zip archive, as a client of Medable Cortex would:
+
+  curl -sS -c cookies {base_url}/{cortex_org}/v2/accounts/login -H 'Medable-Client-Key: {api_key}' \
+    -d email={email} -d password={cortex_password}
+  curl -sS -b cookies {base_url}/{cortex_org}/v2/exports -H 'Medable-Client-Key: {api_key}' \
+    -H 'Content-Type: application/json' -d '{{"label":"Accounts","objects":"c_accounts","format":"text/csv"}}'
+  curl -sS -b cookies {base_url}/{cortex_org}/v2/exports/ID/state -H 'Medable-Client-Key: {api_key}'
+  curl -sSL -b cookies {base_url}/{cortex_org}/v2/exports/ID/dataFile/content -H 'Medable-Client-Key: {api_key}' -o accounts.zip
+
 {end}
 
 "#,
@@ -97,6 +106,10 @@ A statement as JSON, as a client of Zoho Analytics would:
             zoho_id = acme.zoho.client_id,
             zoho_secret = acme.zoho.client_secret,
             refresh_token = acme.zoho.refresh_token,
+            cortex_org = acme.cortex.org,
+            api_key = acme.cortex.api_key,
+            email = acme.cortex.email,
+            cortex_password = acme.cortex.password,
         );
         text
     }

@@ -164,6 +164,11 @@ async fn tokens_are_found_until_they_are_purged(stores: Stores) -> anyhow::Resul
     };
     stores.access.add_token(&token).await?;
     assert!(stores.access.add_token(&token).await.is_err());
+    let other = AccessToken { hash: "ended".into(), ..token.clone() };
+    stores.access.add_token(&other).await?;
+    assert!(stores.access.end_token("ended").await?, "it was there");
+    assert!(!stores.access.end_token("ended").await?, "it is no more");
+    assert!(stores.access.token("ended").await?.is_none());
     assert_eq!(stores.access.token("h").await?, Some(token));
     assert_eq!(stores.access.token("H").await?, None);
     assert_eq!(stores.access.purge_access(at(9)).await?, 0);
