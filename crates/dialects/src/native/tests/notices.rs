@@ -1,5 +1,9 @@
 //! Who is told of an export's end.
 
+use outhaul_exports::notice::{ScriptLine, ScriptReport};
+use outhaul_exports::ports::{JobStore, NewExport};
+use outhaul_exports::spec::Notice;
+
 use super::*;
 
 #[tokio::test]
@@ -47,4 +51,53 @@ async fn a_callback_is_shown_beside_mails() {
     let url = format!("https://example.com/completed?id={id}");
     assert_eq!((&shown[1]["kind"], &shown[1]["to"]), (&"callback".into(), &url.into()));
     assert_eq!((&shown[1]["state"], &shown[1]["attempts"]), (&"waiting".into(), &0.into()));
+}
+
+/// One that another API had run, with what it left behind.
+#[tokio::test]
+async fn a_script_is_shown_with_what_it_left() {
+    let server = Server::new().await;
+    let world = &server.world;
+    let mut export = testing::export("acme", world.clock.now());
+    let source = "return 1".to_owned();
+    export.spec.notices = vec![Notice::Script { source }];
+    let path = format!("/api/v1/exports/{}", export.id);
+    let new = NewExport { export, idempotency: None };
+    world.store.insert(new).await.expect("memory is never away");
+    let running = world.start_next().await.expect("it is due");
+    world.fail(&running, "x", "y").await;
+    let shown = server.json("GET", &path, "acme-reader", "", 200).await;
+    let waiting = serde_json::json!([{
+        "kind": "script", "to": "", "state": "waiting", "attempts": 0, "last_error": null,
+        "sent_at": null,
+    }]);
+    assert_eq!(shown["notices"], waiting);
+
+    let ask = TakeMessages {
+        kind: MessageKind::SCRIPT,
+        most: 1,
+        ttl: chrono::TimeDelta::seconds(9),
+        now: world.clock.now(),
+    };
+    let mut message = world.store.take(&ask).await.expect("never away").pop().expect("it is due");
+    let line = ScriptLine { level: "warn".into(), text: "odd".into() };
+    message.report = Some(ScriptReport {
+        result: Some("[1]".into()),
+        logs: vec![line],
+        logs_cut: true,
+        calls: 2,
+        took_ms: 34,
+    });
+    let thrown = "the script threw: no (line 3)";
+    world.store.failed(&message, thrown, None, world.clock.now()).await.expect("never away");
+    let shown = server.json("GET", &path, "acme-reader", "", 200).await;
+    let expected = serde_json::json!([{
+        "kind": "script", "to": "", "state": "given_up", "attempts": 1, "last_error": thrown,
+        "sent_at": null,
+        "report": {
+            "result": "[1]", "logs": [{"level": "warn", "text": "odd"}], "logs_cut": true,
+            "calls": 2, "took_ms": 34,
+        },
+    }]);
+    assert_eq!(shown["notices"], expected);
 }

@@ -144,8 +144,8 @@ mod tests {
         let lines = [
             "Export {{state}} is ready",
             "Look at {{link}}, {{state}}.",
-            "of: {\"a\":1}",
             "rows: 3",
+            "of: {\"a\":1}",
         ];
         assert_eq!(found.paragraphs, lines);
         assert_eq!(found.to, "a@example.com");
