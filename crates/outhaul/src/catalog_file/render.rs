@@ -39,6 +39,7 @@ fn object(out: &mut String, draft: &Draft) -> std::fmt::Result {
         line(out, draft, word, value.map(|value| quoted(value)))?;
     }
     let list: Vec<_> = key.iter().map(|name| quoted(name)).collect();
+    line(out, draft, "elements", raw.elements.as_deref().map(quoted))?;
     line(out, draft, "key", Some(format!("[{}]", list.join(", "))))?;
     line(out, draft, "tenant_column", Some(quoted(tenant_column)))?;
     for (word, value) in [

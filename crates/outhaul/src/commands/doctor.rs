@@ -242,7 +242,7 @@ async fn dialects(
     if artifacts_to_make(loaded).is_some() {
         own.config.artifacts.url = trial.0.join("artifacts").display().to_string();
     }
-    let rooms = Rooms::open(&own, store, &Incarnation::random(), true)?;
+    let rooms = Rooms::open(&own, store, &Incarnation::random(), true, None)?;
     tokio::time::timeout(SLOTS_WITHIN, rooms.slots.ready()).await??;
     let exports = rooms.exports(checked);
     assemble::routes(loaded, &exports, "http://localhost")?;

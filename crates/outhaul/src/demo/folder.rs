@@ -24,7 +24,7 @@ use outhaul_exports::id;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::data;
+use super::data::{self, ATTACHMENTS};
 use super::database::{self, Database, SCHEMA};
 use super::secrets::Secrets;
 use super::source::{Source, Wanted};
@@ -33,7 +33,7 @@ use crate::output::errln;
 use crate::progress;
 
 /// Changes when the same number of rows makes other data.
-const DATA_VERSION: u32 = 2;
+const DATA_VERSION: u32 = 3;
 
 /// Rows of a new data set, when nobody says how many.
 pub const ROWS: u64 = 100_000;
@@ -136,6 +136,7 @@ impl Folder {
             let drafts: Vec<_> = objects.into_iter().map(Draft::sure).collect();
             write_whole(&catalog, &render(&drafts), 0o644)?;
         }
+        data::write_scans(&self.0.join(ATTACHMENTS))?;
         let secrets = self.make_secrets()?;
         if !self.config().exists() {
             write_whole(&self.config(), &self.configuration(&stamp.source, &secrets)?, 0o644)?;

@@ -16,11 +16,13 @@ mod metadata;
 mod products;
 mod properties;
 mod table;
+mod visits;
 mod words;
 mod world;
 mod write;
 
-pub use table::{SOURCE, Table, quoted, quoted_text};
+pub use table::{ATTACHMENTS, SOURCE, Table, quoted, quoted_text};
+pub use visits::write_scans;
 pub use world::{Kind, Owner, World};
 pub use write::write_all;
 
@@ -48,10 +50,12 @@ pub fn tables() -> Vec<Table> {
         events::event(),
         contents::content(),
         properties::event_property(),
+        visits::visit(),
     ]
 }
 
 /// The catalog over them, where the rows are in files or else in a database.
 pub fn objects(in_files: bool) -> Vec<RawObject> {
-    tables().iter().map(|table| table.object(in_files)).collect()
+    let visit_items = visits::visit_item(visits::visit().object(in_files));
+    tables().iter().map(|table| table.object(in_files)).chain([visit_items]).collect()
 }

@@ -13,14 +13,16 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use outhaul_exports::catalog::raw::{RawField, RawObject, RawRelation};
-use outhaul_exports::catalog::{Cardinality, FieldType};
+use outhaul_exports::catalog::{Cardinality, FieldType, FileFolder};
 
 use super::world::{Kind, Row, World};
 
 pub use sql::{quoted, text as quoted_text};
 
-/// Name of the demo's only source.
+/// Name of the source of the demo's rows.
 pub const SOURCE: &str = "billing";
+/// Name of the source of the files that rows refer to, each tenant's in a folder of its own.
+pub const ATTACHMENTS: &str = "attachments";
 /// The column that says whose a row is.
 pub const TENANT_COLUMN: &str = "tenant";
 /// The column that marks a deleted row.
@@ -39,6 +41,7 @@ pub struct Table {
     /// Its columns.
     pub columns: Vec<Column>,
     relations: Vec<Relation>,
+    members: Vec<MemberField>,
     /// The fields that identify a row.
     key: Vec<&'static str>,
     /// The fields with the time of creation and with that of the last change.
@@ -60,6 +63,15 @@ struct Relation {
     sound: bool,
 }
 
+/// A field that is a member of a column's JSON values.
+struct MemberField {
+    name: &'static str,
+    column: &'static str,
+    path: &'static [&'static str],
+    field_type: FieldType,
+    document: Option<&'static str>,
+}
+
 /// A column.
 pub struct Column {
     name: String,
@@ -74,6 +86,8 @@ pub struct Column {
     money: bool,
     /// Whether its values hardly repeat.
     random: bool,
+    /// Whether its values are paths of the tenant's own files.
+    file: bool,
 }
 
 /// How a column's values are made. Text is written into a buffer; `false` means no value.
@@ -108,6 +122,7 @@ impl Column {
             values: &[],
             money: false,
             random: matches!(make, Make::Id(_)),
+            file: false,
         }
     }
 
@@ -144,6 +159,12 @@ impl Column {
     /// Has values that hardly repeat.
     pub fn random(mut self) -> Self {
         self.random = true;
+        self
+    }
+
+    /// Has paths of the tenant's own files as values.
+    pub fn file(mut self) -> Self {
+        self.file = true;
         self
     }
 
@@ -228,6 +249,7 @@ impl Table {
             name,
             columns,
             relations: Vec::new(),
+            members: Vec::new(),
             key: key.to_vec(),
             created: None,
             updated: None,
@@ -284,6 +306,18 @@ impl Table {
         self
     }
 
+    /// A field that is a member of a column's JSON values: of a nested document where one is named.
+    pub fn member(
+        mut self,
+        name: &'static str,
+        (column, path): (&'static str, &'static [&'static str]),
+        field_type: FieldType,
+        document: Option<&'static str>,
+    ) -> Self {
+        self.members.push(MemberField { name, column, path, field_type, document });
+        self
+    }
+
     /// Every value of the last relation is in its target.
     pub fn sound(mut self) -> Self {
         if let Some(relation) = self.relations.last_mut() {
@@ -335,9 +369,26 @@ impl Table {
             nullable: column.nullable,
             optional: column.optional,
             sensitive: column.sensitive,
-            file: None,
+            file: column.file.then(|| FileFolder {
+                source: ATTACHMENTS.to_owned(),
+                folder: "{tenant}".to_owned(),
+            }),
             currency_field: (column.money && has_currency).then(|| "Currency".to_owned()),
             values: column.values.iter().map(|value| (*value).to_owned()).collect(),
+        });
+        let members = self.members.iter().map(|member| RawField {
+            name: member.name.to_owned(),
+            column: Some(member.column.to_owned()),
+            label: None,
+            member: member.path.iter().map(|name| (*name).to_owned()).collect(),
+            document: member.document.map(str::to_owned),
+            field_type: member.field_type,
+            nullable: true,
+            optional: false,
+            sensitive: false,
+            file: None,
+            currency_field: None,
+            values: Vec::new(),
         });
         let relations = self.relations.iter().map(|relation| RawRelation {
             name: relation.name.to_owned(),
@@ -361,7 +412,7 @@ impl Table {
             entity_column: None,
             org_column: None,
             tombstones: None,
-            fields: fields.collect(),
+            fields: fields.chain(members).collect(),
             relations: relations.collect(),
         }
     }

@@ -124,6 +124,8 @@ pub enum Kind {
     Content,
     /// A property of a tenant's own events.
     EventProperty,
+    /// A visit to an account: a document, with a scanned sheet.
+    Visit,
 }
 
 /// How many users of a hundred are in each segment of a tenant.
@@ -172,6 +174,7 @@ impl World {
             Kind::Invoice => self.items.div_ceil(4),
             Kind::InvoiceItem => self.items,
             Kind::Payment => self.rows(Kind::Invoice) * 4 / 5,
+            Kind::Visit => self.items.div_ceil(3),
             Kind::Company => self.companies,
             Kind::User => self.users,
             Kind::Event => self.events,
@@ -214,7 +217,7 @@ impl World {
             }
             Kind::Contact | Kind::Subscription | Kind::RatePlan | Kind::ProductRatePlan => row / 2,
             Kind::RatePlanCharge | Kind::ProductRatePlanCharge => row / 4,
-            Kind::Invoice => row % self.accounts,
+            Kind::Invoice | Kind::Visit => row % self.accounts,
             Kind::InvoiceItem => self.root(Kind::Invoice, row / 4),
             Kind::Payment => self.root(Kind::Invoice, paid_invoice(row)),
         }

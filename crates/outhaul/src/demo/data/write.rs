@@ -148,7 +148,7 @@ mod tests {
             let below = |path: String| path[folder.path().as_os_str().len() + 1..].to_owned();
             digests.map(|(path, digest)| (below(path), digest)).collect::<BTreeMap<_, _>>()
         });
-        assert_eq!(made[0].len(), 19);
+        assert_eq!(made[0].len(), 20);
         assert!(made[0].contains_key("Event/part-000.parquet"), "{made:?}");
         assert_eq!(made[0], made[1]);
     }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn the_catalog_is_sound_and_offers_what_clients_need() {
         let catalog = Catalog::check(objects(true)).expect("a good catalog");
-        assert_eq!(catalog.objects().count(), 19);
+        assert_eq!(catalog.objects().count(), 21);
         for object in catalog.objects() {
             assert!(object.field("tenant").is_none() && object.field("Deleted").is_none());
         }

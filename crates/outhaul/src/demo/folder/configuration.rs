@@ -1,9 +1,9 @@
 //! The configuration that the demo writes, once: from then on it is its owner's to change.
 
-use super::super::data::{Owner, SOURCE};
+use super::super::data::{ATTACHMENTS, Owner, SOURCE};
 use super::super::database::{Database, SCHEMA};
-use super::super::source::Source;
 use super::super::secrets::Secrets;
+use super::super::source::Source;
 use super::{Folder, PASSWORD, app_secret};
 
 impl Folder {
@@ -61,6 +61,12 @@ folder = "mail"
 level = "info"
 
 {source}
+# Files that rows refer to: each tenant's are in a folder of its own.
+[[sources]]
+kind = "files"
+name = "{ATTACHMENTS}"
+url = "{ATTACHMENTS}"
+
 [catalog]
 file = "catalog.toml"
 
