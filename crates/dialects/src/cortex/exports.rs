@@ -22,6 +22,7 @@ use super::ids::ObjectId;
 use super::listing::View;
 use super::names::Member;
 use super::query::Base;
+use super::query::error::shown;
 use super::query::filter::filter;
 use super::query::order::order;
 use super::query::selection::{Asked as Selected, listed, selection};
@@ -51,7 +52,7 @@ pub async fn create(
         ..Submission::of(ID, spec, json!(echo))
     };
     let export = app.exports.submit(&caller.who, submission).await.map_err(refused)?;
-    shown(&export)
+    answer(&export)
 }
 
 /// What of a wanted export is wrong, found where everything is checked once more.
@@ -75,9 +76,10 @@ fn specified(
     id: ObjectId,
 ) -> Result<(ExportSpec, Echo), Fault> {
     let catalog: &Catalog = app.exports.catalog(&caller.who)?;
-    let object = app.names.find_plural(catalog, &wanted.objects).ok_or_else(|| {
-        Fault::bare(Kind::InvalidObject).at(crate::kit::json::shown(&wanted.objects))
-    })?;
+    let object = app
+        .names
+        .find_plural(catalog, &wanted.objects)
+        .ok_or_else(|| Fault::bare(Kind::InvalidObject).at(shown(&wanted.objects)))?;
     let object: &Object = object;
     let base = Base { object, catalog, names: &app.names };
     let filter = filter(base, wanted.filter.as_ref())?;
@@ -161,7 +163,7 @@ pub async fn change(
     let (label, description) = request::change(&json::parse_object(&bytes)?)?;
     let export = find(app, caller, id).await?;
     let changed = app.exports.relabel(&caller.who, Some(ID), export.id, label, description);
-    shown(&changed.await.map_err(|error| gone(error, id))?)
+    answer(&changed.await.map_err(|error| gone(error, id))?)
 }
 
 /// `DELETE /exports/{id}`: one that runs is cancelled, and is not seen any more.
@@ -203,7 +205,7 @@ pub async fn property(
     }
     let base = app.own.base()?;
     let unknown = || {
-        let path = crate::kit::json::shown(&steps.join("."));
+        let path = shown(&steps.join("."));
         Fault::new(Kind::NotFound, "An export has no such property").at(format!("export.{path}"))
     };
     let first = steps.first().copied().unwrap_or_default();
@@ -240,7 +242,7 @@ fn gone(error: outhaul_exports::Error, id: &str) -> Fault {
     }
 }
 
-fn shown(export: &Export) -> Result<Response, Fault> {
+fn answer(export: &Export) -> Result<Response, Fault> {
     let echo = echo(export).ok_or_else(|| Fault::bare(Kind::Internal))?;
     Ok(json_answer(StatusCode::OK, &document(export, &echo)))
 }

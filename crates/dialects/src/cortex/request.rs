@@ -8,7 +8,8 @@
 use serde_json::{Map, Value};
 
 use super::error::{Fault, Kind};
-use crate::kit::json::{kind_of, shown};
+use super::query::error::shown;
+use crate::kit::json::kind_of;
 use outhaul_exports::limits::{DESCRIPTION_CHARS_MAX, LABEL_CHARS_MAX};
 
 /// Characters of a script (Medable documentation, "Script limits").

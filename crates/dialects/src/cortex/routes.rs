@@ -18,9 +18,10 @@ use percent_encoding::percent_decode_str;
 
 use super::auth::{Asked, Caller};
 use super::error::{Fault, Kind};
+use super::query::error::shown;
 use super::{App, accounts, exports, files, listing};
 use crate::kit::request_id::{LoggedPath, attach};
-use crate::kit::{gzip, json, query};
+use crate::kit::{gzip, query};
 
 /// Bytes of the longest address. From 65,535 on the library that reads HTTP refuses it, and could
 /// not say so in a fault.
@@ -130,7 +131,7 @@ fn check_size(parts: &Parts) -> Result<(), Fault> {
 }
 
 fn no_path(path: &str) -> Fault {
-    Fault::new(Kind::NotFound, "There is no such path in this API").at(json::shown(path))
+    Fault::new(Kind::NotFound, "There is no such path in this API").at(shown(path))
 }
 
 /// Path and method to handler.
@@ -205,11 +206,11 @@ async fn known(
         (_, [name, ..]) => {
             let catalog = app.exports.catalog(&caller.who)?;
             if app.names.find_plural(catalog, name).is_none() {
-                return Err(Fault::bare(Kind::InvalidObject).at(json::shown(name)));
+                return Err(Fault::bare(Kind::InvalidObject).at(shown(name)));
             }
             let reason =
                 "Instances of this object are exported here, and not listed: POST /exports";
-            Err(Fault::new(Kind::Unsupported, reason).at(json::shown(name)))
+            Err(Fault::new(Kind::Unsupported, reason).at(shown(name)))
         }
         (_, []) => Err(no_path(&format!("/{}/v2", asked.org))),
     }

@@ -154,7 +154,7 @@ impl Server {
     /// A request of somebody: `app` signs it.
     fn signed(&self, app: &str, org: &str, method: &str, path: &str) -> Builder {
         let millis = self.world.exports.now().timestamp_millis().to_string();
-        let command = path.split('?').next().unwrap_or_default();
+        let command = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         Request::builder()
             .method(method)
             .uri(format!("/{org}/v2{path}"))

@@ -47,7 +47,7 @@ impl std::error::Error for QueryError {}
 pub(super) type Result<T, E = QueryError> = std::result::Result<T, E>;
 
 /// A text as it may stand in a message: on one line, and not long.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::cortex) fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 100;
     let mut out = String::new();
     for (count, c) in text.chars().enumerate() {

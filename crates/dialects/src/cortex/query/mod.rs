@@ -10,7 +10,7 @@
 //! documents, of which there are none yet; how a row is written as a document is not decided here,
 //! and `skip`, `limit` and the pipelines of the vendor's lists have no part in an export.
 
-mod error;
+pub(super) mod error;
 pub mod filter;
 pub mod order;
 mod pattern;

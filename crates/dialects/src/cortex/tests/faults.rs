@@ -72,7 +72,7 @@ async fn paths_and_methods_that_are_not_there_are_faults() {
         ("GET", "/acme/v2/nope", "kInvalidObject", 400, ""),
         ("GET", "/acme/v2/export", "kInvalidObject", 400, ""),
         ("GET", "/acme/v2/c_accounts", "kUnsupportedOperation", 400, ""),
-        ("GET", "/acme/v2/accounts", "kInvalidObject", 400, ""),
+        ("GET", "/acme/v2/accounts", "kUnsupportedOperation", 400, ""),
         ("GET", "/acme/v2/%2e%2e/exports", "kInvalidObject", 400, ""),
         ("GET", "/acme/v2/exports/%ff", "kInvalidArgument", 400, ""),
         ("GET", "/acme/v2/exports/0123", "kNotFound", 404, ""),
