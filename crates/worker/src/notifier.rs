@@ -185,7 +185,7 @@ impl Notifier {
                 self.outbox.sent(&message, self.clock.now()).await
             }
             Err(mut failed) => {
-                message.report = failed.report.take();
+                message.report = failed.report.take().map(|report| *report);
                 self.record(&message, &failed).await
             }
         };
@@ -266,7 +266,7 @@ struct Failed {
     /// The least pause before it is tried again.
     wait: Duration,
     /// What a script left behind.
-    report: Option<ScriptReport>,
+    report: Option<Box<ScriptReport>>,
 }
 
 impl Failed {

@@ -162,7 +162,7 @@ fn ended(outcome: Outcome) -> Result<ScriptReport, Failed> {
                 other => other.word().to_owned(),
             };
             let public = sentence(&failure);
-            let report = Some(report);
+            let report = Some(Box::new(report));
             Err(Failed { is_final: true, report, ..Failed::passing(&public, &internal) })
         }
     }
