@@ -4,6 +4,7 @@
 //! sentence when it is missing; nobody has to prepare a machine by hand.
 
 mod bench;
+mod node;
 mod programs;
 mod python;
 mod run;

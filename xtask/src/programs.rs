@@ -21,6 +21,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("pdftotext", "poppler-utils"),
     ("qpdf", "qpdf"),
     ("strace", "strace"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("curl", "curl"),
+    ("openssl", "openssl"),
 ];
 /// Where programs are besides the path; Debian keeps PostgreSQL's apart by version.
 const FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin", "/usr/local/bin"];

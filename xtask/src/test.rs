@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 
-use crate::{programs, python, run, tidy};
+use crate::{node, programs, python, run, tidy};
 
 /// Which tests.
 #[derive(ClapArgs)]
@@ -32,6 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let zacc = python::environment("tests/zacc-requirements.txt")
         .context("zacc cannot be installed")?
         .with_file_name("zacc");
+    let packages = node::packages("tests/node").context("clients cannot be installed")?;
     build_binary()?;
     let mut tests = run::cargo();
     let nextest = run::has("cargo", &["nextest", "--version"]);
@@ -47,7 +48,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         tests.arg(filter);
     }
     tests.env("OUTHAUL_TEST_PYTHON", python).env("OUTHAUL_TEST_BIN", binary());
-    tests.env("OUTHAUL_TEST_ZACC", zacc);
+    tests.env("OUTHAUL_TEST_ZACC", zacc).env("OUTHAUL_TEST_NODE_PACKAGES", packages);
     // The backtrace of an error that a test returns hides its sentence.
     tests.env("RUST_LIB_BACKTRACE", "0");
     run::step("tests of every room", &mut tests)?;

@@ -4,6 +4,7 @@
 //! own, reads the credentials that it leaves there, and talks to loopback.
 
 pub mod native;
+pub mod node;
 pub mod python;
 pub mod server;
 pub mod source;

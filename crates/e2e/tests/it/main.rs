@@ -5,6 +5,7 @@ mod bad_input;
 mod callbacks;
 mod clients;
 mod clock;
+mod cortex;
 mod database_types;
 mod databases;
 mod demo;
