@@ -302,8 +302,7 @@ impl<'a> Kind<'a> {
             | DataType::FixedSizeList(_, _)
             | DataType::Struct(_)
             | DataType::Map(_, _) => {
-                let rules =
-                    json::Rules { values: options, safe_numbers: false, omit_nulls: false };
+                let rules = json::Rules { values: options, safe_numbers: false, omit_nulls: false };
                 Self::Json(Box::new(json::Json::resolve(name, array, rules)?), Buf::default())
             }
             DataType::Duration(unit) => {

@@ -86,6 +86,11 @@ pub trait Format: Send + Sync {
         false
     }
 
+    /// True when its rows can hold objects and arrays as such; others show them as JSON in a cell.
+    fn nests(&self) -> bool {
+        false
+    }
+
     /// True when the format encrypts its files itself with [`FormatOptions::password`]; files of
     /// other formats take a password inside a zip archive only.
     fn takes_password(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::publish::{Ending, publish};
 use crate::runner::Shared;
 use crate::slot::naming;
 use crate::slot::protocol::{Answer, Decision, Request, Run};
+use crate::storage::Quota;
 use crate::supervisor::{Death, Held};
 
 /// Takes an export that was just leased to its end.
@@ -69,10 +70,20 @@ impl Work<'_> {
         };
         let keeping = keeping.keep();
         tokio::pin!(keeping);
+        let quota = match self.quota().await {
+            Ok(quota) => quota,
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "the stored files could not be counted");
+                slot.give_back();
+                let text = "the stored files could not be counted at the moment";
+                return Some(Outcome::Retry(Failure::new("unavailable", text)));
+            }
+        };
         let run = Run {
             lease: self.key.clone(),
             scope: self.export.scope.clone(),
             spec: self.export.spec.clone(),
+            quota,
         };
         if let Err(death) = slot.send(&Request::Run(Box::new(run))).await {
             return Some(self.died(&death));
@@ -127,8 +138,16 @@ impl Work<'_> {
     async fn judge(&self, answer: Answer) -> Outcome {
         match answer {
             Answer::Done { manifest, warnings, progress } => {
-                match self.check(&manifest, &progress).await {
-                    Ok(()) => Outcome::Completed { manifest, warnings, progress },
+                let checked = match self.check(&manifest, &progress).await {
+                    // Others may have ended since this one began.
+                    Ok(()) => self.quota().await,
+                    Err(error) => Err(error),
+                };
+                match checked {
+                    Ok(quota) => match quota.and_then(|quota| quota.refusal(manifest.bytes())) {
+                        Some(failure) => Outcome::Failed(failure),
+                        None => Outcome::Completed { manifest, warnings, progress },
+                    },
                     Err(error) => {
                         tracing::error!(
                             export_id = %self.key.export,
@@ -158,6 +177,14 @@ impl Work<'_> {
                 Outcome::Retry(Failure::new("internal_error", "an internal error occurred"))
             }
         }
+    }
+
+    /// How much the export's files may take, as it is now.
+    async fn quota(&self) -> Result<Option<Quota>> {
+        let Some(bytes_max) = self.export.policy.storage_bytes_max else { return Ok(None) };
+        let Export { tenant, dialect, .. } = self.export;
+        let stored_bytes = self.shared.jobs.stored_bytes(tenant, dialect).await?;
+        Ok(Some(Quota { bytes_max, stored_bytes }))
     }
 
     /// Compares what the slot says with what is asked for and with what is stored.

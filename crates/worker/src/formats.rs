@@ -141,7 +141,7 @@ pub(crate) struct FileKind {
 /// `UnknownFormat` when there is no such format.
 pub(crate) fn kind(spec: &ExportSpec) -> formats::Result<FileKind> {
     let format = formats::format(&spec.format.id)?;
-    let packing = packing(spec.packing);
+    let packing = packing_of(spec);
     let encrypted = spec.encryption_key.is_some();
     let around = match encrypted {
         true => Some(openpgp::MEDIA_TYPE),
@@ -153,6 +153,14 @@ pub(crate) fn kind(spec: &ExportSpec) -> formats::Result<FileKind> {
         media_type: around.unwrap_or(format.media_type()),
         text: around.is_none() && is_text(format),
     })
+}
+
+/// What is put around the files of a spec.
+pub(crate) fn packing_of(spec: &ExportSpec) -> formats::Packing {
+    match spec.archive {
+        Some(_) => formats::Packing::Zip,
+        None => packing(spec.packing),
+    }
 }
 
 /// The packing of a spec.

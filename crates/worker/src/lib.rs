@@ -21,6 +21,7 @@ pub mod notifier;
 mod publish;
 pub mod runner;
 pub mod slot;
+mod storage;
 pub mod supervisor;
 pub mod timings;
 

@@ -34,6 +34,10 @@ impl Format for Avro {
         "avro"
     }
 
+    fn nests(&self) -> bool {
+        true
+    }
+
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
     }

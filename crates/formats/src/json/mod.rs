@@ -30,6 +30,10 @@ impl Format for Json {
         "json"
     }
 
+    fn nests(&self) -> bool {
+        true
+    }
+
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
     }

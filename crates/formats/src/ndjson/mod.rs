@@ -28,6 +28,10 @@ impl Format for Ndjson {
         "ndjson"
     }
 
+    fn nests(&self) -> bool {
+        true
+    }
+
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
     }

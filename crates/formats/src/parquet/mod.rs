@@ -39,6 +39,10 @@ impl Format for Parquet {
         "parquet"
     }
 
+    fn nests(&self) -> bool {
+        true
+    }
+
     fn docs(&self) -> &'static str {
         include_str!("docs.md")
     }

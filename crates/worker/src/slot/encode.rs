@@ -5,8 +5,10 @@ use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
 use bytes::{Bytes, BytesMut};
-use outhaul_formats::{Entry, Error, Pipeline, PipelineOptions, Report, Result};
-use tokio::sync::mpsc;
+use outhaul_formats::pack::EntryName;
+use outhaul_formats::pipeline::OpenArchive;
+use outhaul_formats::{Entry, EntryReport, Error, Pipeline, PipelineOptions, Report, Result};
+use tokio::sync::{mpsc, oneshot};
 
 use super::run::Counters;
 
@@ -17,6 +19,14 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// mean that the reader failed.
 pub(super) enum Step {
     Rows(RecordBatch),
+    /// Behind the rows: files follow, in the same archive. What the rows came to is told.
+    Archive(oneshot::Sender<EntryReport>),
+    /// Further files go into an archive inside the archive.
+    Inner(EntryName),
+    EndInner,
+    Begin(EntryName),
+    Bytes(Bytes),
+    EndFile,
     End,
 }
 
@@ -34,7 +44,35 @@ pub(super) fn encode(
     while let Some(step) = steps.blocking_recv() {
         match step {
             Step::Rows(batch) => pipeline.push(batch)?,
+            Step::Archive(tell) => {
+                let archive = pipeline.into_archive()?;
+                let [data] = archive.entries() else {
+                    return Err(Error::Usage("an archive has one file of rows"));
+                };
+                // Whoever does not wait for it has stopped, and the next step does not come.
+                let _ = tell.send(data.clone());
+                return fill(archive, steps);
+            }
             Step::End => return pipeline.finish(),
+            _ => return Err(Error::Usage("a file came before the end of the rows")),
+        }
+    }
+    Err(Error::Cancelled)
+}
+
+/// Writes the files behind the rows.
+fn fill(mut archive: OpenArchive, mut steps: mpsc::Receiver<Step>) -> Result<Report> {
+    while let Some(step) = steps.blocking_recv() {
+        match step {
+            Step::Inner(name) => archive.begin_inner(name)?,
+            Step::EndInner => archive.end_inner()?,
+            Step::Begin(name) => archive.begin(name)?,
+            Step::Bytes(bytes) => archive.bytes(&bytes)?,
+            Step::EndFile => drop(archive.end()?),
+            Step::End => return archive.finish(),
+            Step::Rows(_) | Step::Archive(_) => {
+                return Err(Error::Usage("rows came behind files"));
+            }
         }
     }
     Err(Error::Cancelled)

@@ -5,8 +5,11 @@
 //! knows nothing of the store, and writes nothing but spill files and the objects of its attempt.
 //! Losing it costs one attempt of one export.
 
+mod archive;
+mod documents;
 mod encode;
 mod failure;
+mod flat;
 mod limits;
 pub(crate) mod lines;
 pub(crate) mod naming;

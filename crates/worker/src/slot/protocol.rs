@@ -18,9 +18,11 @@ use outhaul_exports::spec::ExportSpec;
 use outhaul_exports::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
+use crate::storage::Quota;
+
 /// Changes with every change of the messages: both sides are the same binary, and a server whose
 /// file was replaced under it must find out.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Bytes of the longest request. An export of 50 queries with full lists stays below.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -80,6 +82,8 @@ pub struct Run {
     pub scope: TenantScope,
     /// What is asked for.
     pub spec: ExportSpec,
+    /// How much its files may take.
+    pub quota: Option<Quota>,
 }
 
 /// What the slot says.

@@ -6,12 +6,13 @@
 //! disk makes one file durable, the next one's rows are on their way already.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use outhaul_exports::export::Progress;
+use outhaul_exports::flow::RowStream;
 use outhaul_exports::limits::{FILES_MAX, WARNINGS_MAX};
 use outhaul_exports::manifest::{Artifact, ColumnNote, Manifest, Warning};
 use outhaul_exports::ports::{ObjectKey, RunLimits, Snapshot, Upload, Written};
@@ -29,13 +30,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use super::archive::{self, Filling, Found, Halt, Room};
+use super::documents::documents;
 use super::encode::{Step, encode};
 use super::failure::Stop;
+use super::flat::flat;
 use super::naming;
 use super::numbers::numbered;
 use super::parts::PartReader;
 use super::protocol::Run;
 use crate::formats;
+use crate::storage::Quota;
 
 /// Batches between the engine and the encoders.
 const BATCHES_WAITING: usize = 4;
@@ -63,7 +68,14 @@ pub(crate) async fn run(
     options.spill_dir = Some(limits.spill_dir.clone());
     let encryption = encryption(&run.spec, parts.clock.now())?;
     let password = password(&run.spec)?;
-    let names = naming::entry_names(&run.spec, format.extension());
+    let room = Room::new(&limits.spill_dir, limits.spill_bytes);
+    let (names, found) = match &run.spec.archive {
+        Some(archive) => {
+            let name = archive::data_entry(run.lease.export, format.extension());
+            (vec![name], Some(Found::none(archive, &room)?))
+        }
+        None => (naming::entry_names(&run.spec, format.extension()), None),
+    };
     let snapshot = unless(cancel, parts.engine.begin(&run.scope, limits)).await?;
     let mut attempt = Attempt {
         run,
@@ -71,6 +83,9 @@ pub(crate) async fn run(
         options,
         encryption,
         password,
+        room,
+        found,
+        uploaded: AtomicU64::new(0),
         threads: limits.threads,
         counters,
         cancel,
@@ -97,6 +112,14 @@ pub(crate) async fn run(
     Ok(Finished { manifest, warnings: attempt.warnings })
 }
 
+/// What was read for a file.
+#[derive(Debug, Default)]
+struct Read {
+    rows: u64,
+    /// Files that rows refer to and that did not come.
+    missing: u64,
+}
+
 struct Attempt<'a> {
     run: &'a Run,
     parts: &'a Parts,
@@ -105,6 +128,12 @@ struct Attempt<'a> {
     encryption: Option<PublicKey>,
     /// What opens each file.
     password: Option<Password>,
+    /// Where what is written behind the rows of an archive waits.
+    room: Room,
+    /// The files that the rows of an archive refer to.
+    found: Option<Found>,
+    /// Bytes of all files so far.
+    uploaded: AtomicU64,
     threads: usize,
     counters: &'a Arc<Counters>,
     cancel: &'a CancellationToken,
@@ -170,7 +199,13 @@ impl Attempt<'_> {
             Some(heading) => numbered(rows, heading),
             None => rows,
         };
+        // Before anything is made of the rows: the archive names their own columns.
+        let rows = match &self.found {
+            Some(found) => found.watch(rows),
+            None => rows,
+        };
         self.counters.query_opened(rows.estimated_rows);
+        let rows = self.documents(rows).await?;
         self.warnings.extend(rows.warnings);
         let entry =
             Entry { name: name.clone(), schema: rows.schema, sealing: self.sealing(asked)? };
@@ -192,12 +227,23 @@ impl Attempt<'_> {
             }
             let key = naming::object_key(self.run.scope.tenant(), &self.run.lease, query, at);
             let place = (u32::try_from(query).unwrap_or(u32::MAX), part);
-            self.write_file(&key, entry, &mut parts, place).await?;
+            self.write_file(&key, entry, &mut parts, place, snapshot).await?;
             if !unless(self.cancel, parts.another()).await? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The rows as the documents that they are to be, in a layout that the format can write.
+    async fn documents(&self, rows: RowStream) -> Result<RowStream, Stop> {
+        let spec = &self.run.spec;
+        let Some(wanted) = &spec.documents else { return Ok(rows) };
+        let rows = documents(rows, wanted, spec.archive.as_ref())?;
+        if outhaul_formats::format(&spec.format.id)?.nests() {
+            return Ok(rows);
+        }
+        unless(self.cancel, flat(rows, &self.room)).await
     }
 
     /// Writes the file of the part that is next, and leaves it to be published.
@@ -207,6 +253,7 @@ impl Attempt<'_> {
         entry: Entry,
         rows: &mut PartReader,
         (query, part): (u32, Option<String>),
+        snapshot: &dyn Snapshot,
     ) -> Result<(), Stop> {
         let spec = &self.run.spec;
         let name = entry.name.clone();
@@ -215,9 +262,10 @@ impl Attempt<'_> {
             None => entry.schema.clone(),
         };
         let upload = unless(self.cancel, self.parts.artifacts.create(key)).await?;
-        let (read, report, upload) = self.stream(rows, entry, upload).await?;
+        let filling = self.filling(query, snapshot);
+        let (read, report, upload) = self.stream(rows, entry, upload, filling).await?;
 
-        let listed = match self.whole(read, &report) {
+        let listed = match self.whole(read.rows, &report) {
             Ok(entry) => entry,
             Err(stop) => {
                 give_up(upload).await;
@@ -225,6 +273,7 @@ impl Attempt<'_> {
             }
         };
         self.warn(&listed);
+        self.warnings.extend(archive::warning(read.missing));
         let kind = formats::kind(spec)?;
         // At most one file at a time: what waits for the disk does not grow.
         if let Err(stop) = self.published().await {
@@ -256,13 +305,14 @@ impl Attempt<'_> {
         rows: &mut PartReader,
         entry: Entry,
         upload: Box<dyn Upload>,
-    ) -> Result<(u64, Report, Box<dyn Upload>), Stop> {
+        filling: Option<Filling<'_>>,
+    ) -> Result<(Read, Report, Box<dyn Upload>), Stop> {
         let (to_encoder, steps) = mpsc::channel(BATCHES_WAITING);
         let (to_upload, chunks) = mpsc::channel(CHUNKS_WAITING);
         let stop = Arc::new(AtomicBool::new(false));
         let options = PipelineOptions {
             options: self.options.clone(),
-            packing: formats::packing(self.run.spec.packing),
+            packing: formats::packing_of(&self.run.spec),
             encryption: self.encryption.clone(),
             password: self.password.clone(),
             threads: self.threads.max(1),
@@ -274,7 +324,7 @@ impl Attempt<'_> {
             encode(options, entry, &counters, steps, to_upload)
         });
         // Whichever stage ends early closes its channels, and so ends the others.
-        let reading = self.read(rows, to_encoder);
+        let reading = self.read(rows, to_encoder, filling);
         let uploading = async {
             let uploaded = self.upload(chunks, upload).await;
             stop.fetch_or(uploaded.1.is_err(), Ordering::Relaxed);
@@ -291,8 +341,13 @@ impl Attempt<'_> {
         }
     }
 
-    async fn read(&self, rows: &mut PartReader, encoder: mpsc::Sender<Step>) -> Result<u64, Stop> {
-        let mut read = 0;
+    async fn read(
+        &self,
+        rows: &mut PartReader,
+        encoder: mpsc::Sender<Step>,
+        filling: Option<Filling<'_>>,
+    ) -> Result<Read, Stop> {
+        let mut read = Read::default();
         loop {
             let next = tokio::select! {
                 biased;
@@ -302,14 +357,41 @@ impl Attempt<'_> {
                 next = rows.next() => next?,
             };
             let Some(batch) = next else { break };
-            read += batch.num_rows() as u64;
+            read.rows += batch.num_rows() as u64;
             self.counters.rows_read(batch.num_rows() as u64);
             if encoder.send(Step::Rows(batch)).await.is_err() {
                 return Ok(read);
             }
         }
+        if let Some(filling) = filling {
+            let filled = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Stop::Cancelled),
+                () = encoder.closed() => return Ok(read),
+                filled = filling.fill(&encoder) => filled,
+            };
+            read.missing = match filled {
+                Ok(missing) => missing,
+                Err(Halt::EncoderEnded) => return Ok(read),
+                Err(Halt::Stop(stop)) => return Err(stop),
+            };
+        }
         let _ = encoder.send(Step::End).await;
         Ok(read)
+    }
+
+    /// What comes behind the rows of a query.
+    fn filling<'a>(&'a self, query: u32, snapshot: &'a dyn Snapshot) -> Option<Filling<'a>> {
+        let query = self.run.spec.queries.get(usize::try_from(query).ok()?)?;
+        Some(Filling {
+            archive: self.run.spec.archive.as_ref()?,
+            export: self.run.lease.export,
+            snapshot,
+            query: &query.query,
+            found: self.found.as_ref()?,
+            room: &self.room,
+            counters: self.counters,
+        })
     }
 
     async fn upload(
@@ -319,12 +401,22 @@ impl Attempt<'_> {
     ) -> (Box<dyn Upload>, Result<(), Stop>) {
         let writing = async {
             while let Some(chunk) = chunks.recv().await {
+                self.count_uploaded(chunk.len() as u64)?;
                 upload.write(chunk).await?;
             }
-            Ok::<(), Error>(())
+            Ok::<(), Stop>(())
         };
         let uploaded = unless(self.cancel, writing).await;
         (upload, uploaded)
+    }
+
+    /// Counts bytes that are to be stored; fails when they are more than may be.
+    fn count_uploaded(&self, bytes: u64) -> Result<(), Stop> {
+        let uploaded = self.uploaded.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        match self.run.quota.and_then(|quota: Quota| quota.refusal(uploaded)) {
+            Some(failure) => Err(Stop::failed(&failure.code, &failure.message, String::new())),
+            None => Ok(()),
+        }
     }
 
     /// Whether what was read is what was encoded, in one file.
@@ -415,10 +507,10 @@ fn sealing_key(spec: &ExportSpec) -> Result<&str, Stop> {
 /// a broken sink, and what the engine says explains missing rows.
 fn first_fault(
     cancel: &CancellationToken,
-    read: Result<u64, Stop>,
+    read: Result<Read, Stop>,
     report: outhaul_formats::Result<Report>,
     uploaded: Result<(), Stop>,
-) -> Result<(u64, Report), Stop> {
+) -> Result<(Read, Report), Stop> {
     if cancel.is_cancelled() {
         return Err(Stop::Cancelled);
     }
@@ -468,6 +560,8 @@ struct Count {
     estimates: Vec<Option<u64>>,
     queries_done: u32,
     part: Option<String>,
+    /// Files behind the rows.
+    contents_done: u64,
 }
 
 impl Counters {
@@ -481,6 +575,7 @@ impl Counters {
             rows_estimated: count.estimates.iter().copied().sum::<Option<u64>>(),
             queries_done: count.queries_done,
             part: count.part.clone(),
+            files_done: count.contents_done,
         }
     }
 
@@ -502,6 +597,10 @@ impl Counters {
 
     fn part_begun(&self, part: Option<String>) {
         self.lock().part = part;
+    }
+
+    pub(super) fn content_done(&self) {
+        self.lock().contents_done += 1;
     }
 
     fn file_done(&self) {

@@ -7,26 +7,36 @@
 //! too much at once), `freeze` (stops the process), `away` (an error that may pass), `missing` and
 //! `bad` (those that may not), `wait:PATH` (until the named pipe at PATH is opened and closed by a
 //! writer).
+//!
+//! A row refers by its name to a file, of which `files=5:gone,8:long` says what becomes: `gone` and
+//! `refused` (it never comes), `long` (three pieces), `short` (fewer bytes than were promised), `cut`
+//! and `off` (a long one that changes, or whose store goes away, behind its first piece), `away`
+//! (the store is), and `wait:PATH` (a long one that waits behind its first piece); all others are
+//! there.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use futures::stream;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
 use outhaul_exports::flow::RowStream;
 use outhaul_exports::manifest::{ColumnNote, SnapshotNote};
-use outhaul_exports::ports::{Engine, RunLimits, Snapshot};
+use outhaul_exports::ports::{Content, Engine, RunLimits, Snapshot};
 use outhaul_exports::principal::TenantScope;
-use outhaul_exports::query::Query;
+use outhaul_exports::query::{Path, Query};
 use outhaul_exports::session::Mark;
-use outhaul_exports::{Error, Result, testing};
+use outhaul_exports::{Error, ErrorKind, Result, testing};
 
 const BATCH: u64 = 1_000;
 
 pub struct ScriptEngine;
 
 struct ScriptSnapshot;
+
+/// Bytes of a piece of a long file.
+const PIECE: usize = 1 << 20;
 
 #[async_trait]
 impl Engine for ScriptEngine {
@@ -59,6 +69,39 @@ impl Snapshot for ScriptSnapshot {
     async fn mark(&self, _: &Query) -> Result<Mark> {
         let value = serde_json::Value::Null;
         Ok(Mark::new("script", testing::noon(), value))
+    }
+
+    async fn content(&self, query: &Query, field: &Path, reference: &str) -> Result<Content> {
+        assert_eq!(field, &Path::own("photo"));
+        let number: String = reference.chars().filter(char::is_ascii_digit).collect();
+        let files = word(text(query), "files=").unwrap_or_default();
+        let become_of = files.split(',').find_map(|file| file.strip_prefix(&format!("{number}:")));
+        let become_of = become_of.unwrap_or_default().to_owned();
+        let piece = || Ok(Bytes::from(vec![b'x'; PIECE]));
+        let changed = || Err(Error::new(ErrorKind::Conflict, "the file changed"));
+        let content = |bytes, pieces: Vec<Result<Bytes>>| {
+            Ok(Content { bytes, stream: Box::pin(stream::iter(pieces)) })
+        };
+        match become_of.as_str() {
+            "" => content(reference.len() as u64, vec![Ok(reference.to_owned().into())]),
+            "gone" => Err(Error::new(ErrorKind::NotFound, "there is no such file")),
+            "refused" => Err(Error::invalid("reference", "it is no path")),
+            "away" => Err(Error::unavailable("the store of the files is away")),
+            "short" => content(10, vec![Ok("few".into())]),
+            "long" => content(3 * PIECE as u64, vec![piece(), piece(), piece()]),
+            "cut" => content(3 * PIECE as u64, vec![piece(), changed()]),
+            "off" => {
+                let away = Err(Error::unavailable("the store of the files went away"));
+                content(3 * PIECE as u64, vec![piece(), away])
+            }
+            wait => {
+                let wait = wait.to_owned();
+                let waiting = async move { act(&wait).await.map(|()| Bytes::from(vec![0; PIECE])) };
+                let first = stream::iter([piece()]);
+                let stream = Box::pin(first.chain(stream::once(waiting)));
+                Ok(Content { bytes: 2 * PIECE as u64, stream })
+            }
+        }
     }
 
     async fn open(&self, query: &Query) -> Result<RowStream> {

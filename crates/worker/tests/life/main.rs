@@ -3,6 +3,7 @@
 //! The binary starts itself again: as a slot (`slot`), as the process of a script (`script`), and as
 //! a server to be killed (`server`).
 
+mod archives;
 mod artifacts;
 mod callbacks;
 mod deaths;
@@ -16,6 +17,7 @@ mod runs;
 mod scripts;
 mod stops;
 mod store;
+mod unzip;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         house::CASES,
         notices::CASES,
         callbacks::CASES,
+        archives::CASES,
         scripts::CASES,
     ]
     .concat();
