@@ -195,6 +195,9 @@ pub struct Relation {
     pub columns: Vec<(String, String)>,
     /// How many rows there may be on the other side.
     pub cardinality: Cardinality,
+    /// Whether the rows on the other side are part of this one, as elements of lists are: APIs whose
+    /// objects nest show them in it, as a list of documents.
+    pub embedded: bool,
 }
 
 /// How many rows a relation leads to.

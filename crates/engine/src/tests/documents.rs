@@ -36,7 +36,7 @@ fields = [
     { name = "VitalsPulse", column = "vitals", member = ["pulse"], type = "integer", document = "Vitals" },
     { name = "VitalsTaken", column = "vitals", member = ["by", "name"], type = "text", document = "Vitals" },
     { name = "VitalsRate", column = "vitals", member = ["rate"], type = "decimal", document = "Vitals" },
-    { name = "Vitals", column = "vitals", type = "json" },
+    { name = "Measured", column = "vitals", type = "json" },
 ]
 relations = [
     { name = "Items", target = "Item", columns = { id = "id" }, cardinality = "to_many" },

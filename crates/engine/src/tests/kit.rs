@@ -144,6 +144,7 @@ pub(super) fn catalog() -> Catalog {
             target: target.to_owned(),
             columns: columns.into_iter().map(|(a, b)| (a.to_owned(), b.to_owned())).collect(),
             cardinality: Cardinality::ToMany,
+            embedded: false,
         });
     }
     Catalog::check(objects).expect("a sound catalog")

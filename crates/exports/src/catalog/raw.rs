@@ -147,6 +147,10 @@ pub struct RawRelation {
     /// How many rows there may be on the other side (default `to_one`).
     #[serde(default = "to_one")]
     pub cardinality: Cardinality,
+    /// Whether the rows on the other side are part of this one: APIs whose objects nest show them
+    /// in it, as a list of documents. Elements of its own lists always are.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub embedded: bool,
 }
 
 fn yes() -> bool {
@@ -183,8 +187,10 @@ impl Catalog {
             }
             catalog.objects.push(Arc::new(object));
         }
+        catalog.embed();
         for object in &catalog.objects {
             for relation in &object.relations {
+                check_embedded(object, relation)?;
                 if catalog.object(&relation.target).is_none() {
                     let hint =
                         hint(&relation.target, catalog.objects.iter().map(|o| o.name.as_str()));
@@ -198,6 +204,50 @@ impl Catalog {
         }
         Ok(catalog)
     }
+}
+
+impl Catalog {
+    /// Elements of an object's own lists are part of it.
+    fn embed(&mut self) {
+        let lists: Vec<_> = self.objects.iter().filter(|o| o.elements.is_some()).cloned().collect();
+        for object in &mut self.objects {
+            let own = |relation: &Relation| {
+                let target = lists.iter().find(|o| o.name.eq_ignore_ascii_case(&relation.target));
+                relation.cardinality == Cardinality::ToMany
+                    && target.is_some_and(|target| target.table == object.table)
+            };
+            let own: Vec<usize> =
+                (0..object.relations.len()).filter(|&at| own(&object.relations[at])).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let object = Arc::make_mut(object);
+            own.into_iter().for_each(|at| object.relations[at].embedded = true);
+        }
+    }
+}
+
+/// What is part of a row is found by the field that identifies the row.
+fn check_embedded(object: &Object, relation: &Relation) -> Result<()> {
+    if !relation.embedded {
+        return Ok(());
+    }
+    let key = match object.key.as_slice() {
+        [only] => object.field(only),
+        _ => None,
+    };
+    let by_key = match relation.columns.as_slice() {
+        [(here, _)] => key.is_some_and(|key| key.column == *here && key.member.is_empty()),
+        _ => false,
+    };
+    if by_key && relation.cardinality == Cardinality::ToMany {
+        return Ok(());
+    }
+    let what = format!(
+        "relation {} is embedded: it must lead to many rows, by the one column of the object's key",
+        relation.name
+    );
+    Err(wrong(&object.name, &what))
 }
 
 fn check_object(raw: RawObject) -> Result<Object> {
@@ -344,6 +394,10 @@ fn check_columns(object: &Object) -> Result<()> {
         if field.file.is_some() && field.field_type != FieldType::Text {
             return wrong("refers to a file, and is no text");
         }
+        let taken = |name: &String| object.field(name).is_some() || object.relation(name).is_some();
+        if field.document.as_ref().is_some_and(taken) {
+            return wrong("stands in a document with the name of a field or a relation");
+        }
         if field.member.iter().any(String::is_empty) {
             return wrong("follows a member without a name");
         }
@@ -377,6 +431,7 @@ fn check_relation(raw: RawRelation) -> Relation {
         target: raw.target,
         columns: raw.columns.into_iter().collect(),
         cardinality: raw.cardinality,
+        embedded: raw.embedded,
         name: raw.name,
     }
 }

@@ -258,6 +258,7 @@ fn add_references(drafts: &mut [Draft], at: usize, table: &DiscoveredTable) {
             target,
             columns: pairs.collect(),
             cardinality: Cardinality::ToOne,
+            embedded: false,
         });
     }
 }
@@ -286,6 +287,7 @@ fn add_relations(drafts: &mut [Draft], at: usize) {
             target: target.name.clone(),
             columns: [(column_of(field).to_owned(), column_of(key).to_owned())].into(),
             cardinality: Cardinality::ToOne,
+            embedded: false,
         };
         relations.entry(target.name.clone()).or_insert(relation);
     }

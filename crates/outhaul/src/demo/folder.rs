@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(make(&folder, Some(500)), 500);
         let (loaded, checked) =
             load_checked(&folder.config(), DateTime::UNIX_EPOCH).expect("it is sound");
-        assert_eq!(checked.catalog.objects().count(), 19);
+        assert_eq!(checked.catalog.objects().count(), 21);
         assert_eq!(checked.tenants.iter().count(), 2);
         assert!(loaded.path("data").join("InvoiceItem.parquet").exists());
         let first = folder.secrets().expect("they are there");

@@ -396,6 +396,7 @@ impl Table {
             target: relation.target.to_owned(),
             columns: [(relation.column.clone(), relation.target_column.to_owned())].into(),
             cardinality: relation.cardinality,
+            embedded: false,
         });
         RawObject {
             name: self.name.to_owned(),
