@@ -13,23 +13,19 @@ pub async fn unlisted(catalog: &Catalog, sources: &[SourceConfig]) -> Vec<String
     for source in sources.iter().filter(|source| source.kind() != "files") {
         let Ok(tables) = discover(source).await else { continue };
         let of_source = catalog.objects().filter(|o| o.table.source == source.name());
-        for object in of_source {
+        for object in of_source.filter(|object| object.elements.is_none()) {
+            // What another object makes of the same rows, such as elements of their lists, counts.
+            let same = catalog.objects().filter(|other| other.table == object.table);
+            let known: Vec<_> = same.map(AsRef::as_ref).collect();
             let table = tables.iter().find(|table| table.name == object.table.table);
-            notes.extend(table.and_then(|table| note(object, table)));
+            notes.extend(table.and_then(|table| note(object, &known, table)));
         }
     }
     notes
 }
 
-fn note(object: &Object, table: &DiscoveredTable) -> Option<String> {
-    let fields = object.fields.iter().map(|field| field.column.as_str());
-    let relations = object.relations.iter().flat_map(|relation| &relation.columns);
-    let others = [&object.deleted_column, &object.entity_column, &object.org_column];
-    let known: HashSet<&str> = fields
-        .chain(relations.map(|(here, _)| here.as_str()))
-        .chain(others.into_iter().flatten().map(String::as_str))
-        .chain([object.tenant_column.as_str()])
-        .collect();
+fn note(object: &Object, over: &[&Object], table: &DiscoveredTable) -> Option<String> {
+    let known: HashSet<&str> = over.iter().flat_map(|object| named(object)).collect();
     let columns = table.columns.iter().map(|column| column.name.as_str());
     let unlisted: Vec<_> = columns.filter(|column| !known.contains(column)).collect();
     (!unlisted.is_empty()).then(|| {
@@ -40,6 +36,18 @@ fn note(object: &Object, table: &DiscoveredTable) -> Option<String> {
             unlisted.join(", ")
         )
     })
+}
+
+/// The columns that an object names in any way.
+fn named(object: &Object) -> impl Iterator<Item = &str> {
+    let fields = object.fields.iter().map(|field| field.column.as_str());
+    let relations = object.relations.iter().flat_map(|relation| &relation.columns);
+    let others =
+        [&object.deleted_column, &object.entity_column, &object.org_column, &object.elements];
+    fields
+        .chain(relations.map(|(here, _)| here.as_str()))
+        .chain(others.into_iter().flatten().map(String::as_str))
+        .chain([object.tenant_column.as_str()])
 }
 
 #[cfg(test)]
@@ -70,8 +78,8 @@ mod tests {
             DiscoveredTable::new("orders", names.iter().map(column).collect(), None)
         };
         let order = catalog.require("Order").expect("it is there");
-        assert_eq!(note(order, &table(&["org", "id", "gone", "parent"])), None);
-        let note = note(order, &table(&["id", "note", "org", "total"])).expect("a note");
+        assert_eq!(note(order, &[order], &table(&["org", "id", "gone", "parent"])), None);
+        let note = note(order, &[order], &table(&["id", "note", "org", "total"])).expect("a note");
         assert!(note.ends_with("exported: note, total"), "{note}");
     }
 }
