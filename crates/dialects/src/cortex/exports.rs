@@ -9,13 +9,13 @@ use outhaul_exports::export::{Export, State};
 use outhaul_exports::query::{Query, Select};
 use outhaul_exports::service::{RequestKey, Submission};
 use outhaul_exports::spec::{
-    ExportSpec, FormatChoice, FractionStyle, Notice, Packing, QuerySpec, ValueOptions,
+    ExportSpec, FormatChoice, DecimalStyle, FractionStyle, Notice, Packing, QuerySpec, ValueOptions,
 };
 use outhaul_exports::{ErrorKind, limits};
 use serde_json::{Value, json};
 
 use super::auth::{Asked, Caller};
-use super::documents::layout;
+use super::documents::{Subject, layout};
 use super::error::{Fault, Kind};
 use super::files;
 use super::ids::ObjectId;
@@ -88,9 +88,15 @@ fn specified(
         include: wanted.include.as_ref(),
         expand: wanted.expand.as_ref(),
     };
-    let layout = layout(&app.names.singular(object), &selection(base, selected)?);
+    let subject = Subject {
+        singular: &app.names.singular(object),
+        plural: &app.names.plural(object),
+        files: wanted.export_files,
+    };
+    let layout = layout(&subject, &selection(base, selected)?);
     let mut select = Select::of(object.name.clone());
     select.columns = layout.columns;
+    select.lists = layout.lists;
     select.filter = filter;
     select.order_by = order(base, None)?;
     if select.columns.len() > limits::COLUMNS_MAX {
@@ -98,7 +104,11 @@ fn specified(
         return Err(Fault::new(Kind::Query, reason).at("paths"));
     }
     let (format, format_id) = wanted.format;
-    let values = ValueOptions { fraction: FractionStyle::Millis, ..ValueOptions::default() };
+    let values = ValueOptions {
+        fraction: FractionStyle::Millis,
+        decimals: DecimalStyle::Trimmed,
+        ..ValueOptions::default()
+    };
     let query = Query::Select(Box::new(select));
     let script = wanted.after_script.clone().map(|source| Notice::Script { source });
     let spec = ExportSpec {
@@ -109,7 +119,7 @@ fn specified(
         packing: Packing::None,
         row_numbers: None,
         documents: Some(layout.documents),
-        archive: Some(Archive { files: Vec::new(), together: wanted.zip_files }),
+        archive: Some(Archive { files: layout.files, together: wanted.zip_files }),
         split: None,
         sealing_key: None,
         encryption_key: None,
@@ -214,7 +224,9 @@ pub async fn property(
         Some(Member::Relation(relation)) if relation.target == "account" && steps.len() > 1 => {
             creator(&export.tenant, &echo)
         }
-        Some(_) => document(&export, &echo).get(first).cloned().unwrap_or_default(),
+        Some(Member::Field(_) | Member::Relation(_) | Member::Document(_)) => {
+            document(&export, &echo).get(first).cloned().unwrap_or_default()
+        }
         None => return Err(unknown()),
     };
     for step in &steps[1..] {

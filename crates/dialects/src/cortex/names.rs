@@ -26,9 +26,19 @@ pub struct WireNames {
 struct ObjectNames {
     singular: String,
     plural: String,
-    /// By API name, in lower case; fields and relations share one space of names.
+    /// By API name, in lower case; fields and relations share one space of names, but for the fields
+    /// of a nested document, which have one of their own.
     members: HashMap<String, String>,
     /// API names by name on the wire.
+    by_wire: HashMap<String, String>,
+    /// Nested documents by API name, in lower case.
+    documents: HashMap<String, DocumentNames>,
+}
+
+#[derive(Debug, Clone)]
+struct DocumentNames {
+    wire: String,
+    /// API names of its fields by name on the wire.
     by_wire: HashMap<String, String>,
 }
 
@@ -39,6 +49,8 @@ pub enum Member<'a> {
     Field(&'a Field),
     /// A relation, of any cardinality.
     Relation(&'a Relation),
+    /// A nested document, by its API name.
+    Document(&'a str),
 }
 
 impl WireNames {
@@ -63,24 +75,23 @@ impl WireNames {
         let mut names = Self::default();
         for ((object, singular), plural) in objects.iter().zip(singulars).zip(plurals) {
             names.plurals.entry(plural.clone()).or_insert_with(|| object.name.clone());
-            let apis = object.fields.iter().map(|field| field.name.as_str());
-            let apis: Vec<_> = apis
-                .chain(object.relations.iter().map(|relation| relation.name.as_str()))
-                .collect();
-            let wires = spell(&apis);
             let mut own = ObjectNames {
                 singular,
                 plural,
-                members: HashMap::with_capacity(apis.len()),
-                by_wire: HashMap::with_capacity(apis.len()),
+                members: HashMap::new(),
+                by_wire: HashMap::new(),
+                documents: HashMap::new(),
             };
-            for (api, wire) in apis.into_iter().zip(wires) {
-                own.members.insert(folded(api), wire.clone());
-                own.by_wire.insert(wire, api.to_owned());
-            }
+            own.spell(object, spell);
             names.objects.insert(folded(&object.name), own);
         }
         names
+    }
+
+    /// A nested document's name.
+    pub fn document(&self, object: &Object, document: &str) -> String {
+        let own = self.own(object).and_then(|own| own.documents.get(&folded(document)));
+        own.map_or_else(|| prefixed(&snake(document)), |own| own.wire.clone())
     }
 
     /// An object's singular name, as in the property `object` of its instances.
@@ -123,12 +134,40 @@ impl WireNames {
         let api = self.own(object).and_then(|own| own.by_wire.get(written));
         let api = api.map_or(written, String::as_str);
         let field = object.field(api).map(Member::Field);
-        field.or_else(|| object.relation(api).map(Member::Relation))
+        let member = field.or_else(|| object.relation(api).map(Member::Relation));
+        member.or_else(|| self.find_document(object, written).map(Member::Document))
+    }
+
+    /// The field of that name in a nested document: a name on the wire, or an API name in any case,
+    /// with or without the document's in front of it.
+    pub fn find_in<'a>(
+        &self,
+        object: &'a Object,
+        document: &str,
+        written: &str,
+    ) -> Option<&'a Field> {
+        let own = self.own(object).and_then(|own| own.documents.get(&folded(document)));
+        let by_wire = own.and_then(|own| own.by_wire.get(written));
+        let api = by_wire.cloned().unwrap_or_else(|| format!("{document}{written}"));
+        let found = object.field(&api).or_else(|| object.field(written));
+        found.filter(|field| field.document.as_deref() == Some(document))
+    }
+
+    fn find_document<'a>(&self, object: &'a Object, written: &str) -> Option<&'a str> {
+        let mut documents = object.fields.iter().filter_map(|field| field.document.as_deref());
+        documents.find(|document| {
+            self.document(object, document) == written || document.eq_ignore_ascii_case(written)
+        })
     }
 
     /// Every name that can stand below an object, for suggestions.
     pub fn all(&self, object: &Object) -> Vec<String> {
-        let fields = object.fields.iter().map(|field| self.field(object, field));
+        let fields = object.fields.iter().map(|field| match &field.document {
+            None => self.field(object, field),
+            Some(document) => {
+                format!("{}.{}", self.document(object, document), self.field(object, field))
+            }
+        });
         let relations = object.relations.iter().map(|relation| self.relation(object, relation));
         fields.chain(relations).collect()
     }
@@ -143,8 +182,63 @@ impl WireNames {
     }
 }
 
-/// The field that identifies a row alone; `None` where it takes several.
+impl ObjectNames {
+    fn spell(&mut self, object: &Object, spell: &dyn Fn(&[&str]) -> Vec<String>) {
+        let outside = object.fields.iter().filter(|field| field.document.is_none());
+        let mut apis: Vec<&str> = outside.map(|field| field.name.as_str()).collect();
+        let members = apis.len() + object.relations.len();
+        apis.extend(object.relations.iter().map(|relation| relation.name.as_str()));
+        for document in object.fields.iter().filter_map(|field| field.document.as_deref()) {
+            if !apis[members..].contains(&document) {
+                apis.push(document);
+            }
+        }
+        let wires = spell(&apis);
+        for (at, (api, wire)) in apis.into_iter().zip(wires).enumerate() {
+            if at < members {
+                self.members.insert(folded(api), wire.clone());
+                self.by_wire.insert(wire, api.to_owned());
+            } else {
+                let by_wire = self.spell_document(object, api, spell);
+                self.documents.insert(folded(api), DocumentNames { wire, by_wire });
+            }
+        }
+    }
+
+    /// The names of a nested document's fields, without the document's in front of their own.
+    fn spell_document(
+        &mut self,
+        object: &Object,
+        document: &str,
+        spell: &dyn Fn(&[&str]) -> Vec<String>,
+    ) -> HashMap<String, String> {
+        let is_in = |field: &&Field| field.document.as_deref() == Some(document);
+        let fields: Vec<&Field> = object.fields.iter().filter(is_in).collect();
+        let short = |field: &&Field| -> String {
+            let (front, rest) = field.name.split_at_checked(document.len()).unwrap_or_default();
+            let rest = rest.trim_start_matches('_');
+            match front.eq_ignore_ascii_case(document) && !rest.is_empty() {
+                true => rest.to_owned(),
+                false => field.name.clone(),
+            }
+        };
+        let shorts: Vec<String> = fields.iter().map(short).collect();
+        let wires = spell(&shorts.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut by_wire = HashMap::with_capacity(fields.len());
+        for (field, wire) in fields.into_iter().zip(wires) {
+            self.members.insert(folded(&field.name), wire.clone());
+            by_wire.insert(wire, field.name.clone());
+        }
+        by_wire
+    }
+}
+
+/// The field that identifies a row alone; `None` where it takes several. Elements of a list have
+/// an id of their own where they say so.
 pub fn id_of(object: &Object) -> Option<&Field> {
+    if object.elements.is_some() {
+        return object.fields.iter().find(|field| field.member == [ID]);
+    }
     match object.key.as_slice() {
         [only] => object.field(only),
         _ => None,

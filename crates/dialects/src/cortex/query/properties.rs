@@ -51,6 +51,11 @@ impl<'a> Base<'a> {
                     return Ok(Reached { list, end: Some(end) });
                 }
                 Member::Field(field) => return Err(self.nothing_below(field, step, written)),
+                Member::Document(document) => {
+                    let field = self.in_document(object, document, &mut steps, written)?;
+                    let end = End { id: false, path: path(relations, field), field };
+                    return Ok(Reached { list, end: Some(end) });
+                }
                 Member::Relation(relation) if relation.cardinality == Cardinality::ToMany => {
                     if at > 0 {
                         let reason = format!(
@@ -74,6 +79,32 @@ impl<'a> Base<'a> {
         relations.pop();
         let end = self.id_of_reference(from, relation, &relations)?;
         Ok(Reached { list, end: Some(end) })
+    }
+
+    /// The field of a nested document that the rest of a path names.
+    pub(super) fn in_document<'s>(
+        self,
+        object: &'a Object,
+        document: &str,
+        steps: &mut impl Iterator<Item = (usize, &'s str)>,
+        written: &str,
+    ) -> Result<&'a Field> {
+        let name = self.names.document(object, document);
+        let Some((_, step)) = steps.next() else {
+            let reason = format!("{name} is a document: name a property below it");
+            return Err(self.unknown(written, reason));
+        };
+        let field = self.names.find_in(object, document, step).ok_or_else(|| {
+            let is_in = |field: &&Field| field.document.as_deref() == Some(document);
+            let all = object.fields.iter().filter(is_in);
+            let all: Vec<_> = all.map(|field| self.names.field(object, field)).collect();
+            let near = candidates(step, all.iter().map(String::as_str));
+            self.unknown(written, format!("there is no property {} in {name}{near}", shown(step)))
+        })?;
+        match steps.next() {
+            None => Ok(field),
+            Some(_) => Err(self.nothing_below(field, step, written)),
+        }
     }
 
     /// What stands below an object under a name.
@@ -129,6 +160,18 @@ impl<'a> Base<'a> {
             id
         });
         Ok(End { path: path(relations, field), field, id: true })
+    }
+
+    /// Whether a relation leads to the documents of a list inside the object's own.
+    pub(super) fn is_list_of_documents(self, relation: &Relation) -> bool {
+        let target = self.catalog.object(&relation.target);
+        let elements = target.is_some_and(|target| target.elements.is_some());
+        // A list is read in the order of what its rows belong to: of the id.
+        let by_id = match (relation.columns.as_slice(), id_of(self.object)) {
+            ([(here, _)], Some(id)) => id.column == *here,
+            _ => false,
+        };
+        elements && by_id && relation.cardinality == Cardinality::ToMany
     }
 
     /// The object that a relation leads to.

@@ -36,6 +36,20 @@ pub enum Content {
         field_type: FieldType,
         /// What becomes of it on its way.
         protection: Protection,
+        /// Whether it refers to a file.
+        file: bool,
+    },
+    /// A nested document.
+    Document {
+        /// What is exported of it.
+        properties: Vec<Property>,
+    },
+    /// A list of documents, which are rows of another object.
+    List {
+        /// The relation of the base object that leads to them.
+        relation: String,
+        /// What is exported of each, in its order.
+        properties: Vec<Property>,
     },
     /// Another instance, at most one.
     Reference {
@@ -107,7 +121,9 @@ fn flatten(before: &str, properties: &[Property], columns: &mut Vec<Column>) {
                 columns.push(Column { label, expr, protection });
             }
             // As deep as a path may follow references, which is little.
-            Content::Reference { properties, .. } => {
+            // Its columns are the list's own.
+            Content::List { .. } => {}
+            Content::Document { properties } | Content::Reference { properties, .. } => {
                 flatten(&format!("{label}."), properties, columns);
             }
         }
@@ -173,8 +189,8 @@ impl<'a> Tree<'a> {
         let mut object = base.object;
         let mut relations: Vec<String> = Vec::new();
         let mut properties = top;
-        let mut steps = written.split('.').peekable();
-        while let Some(step) = steps.next() {
+        let mut steps = written.split('.').enumerate().peekable();
+        while let Some((_, step)) = steps.next() {
             // The id of a reference came with it.
             let id_there = properties.first().is_some_and(|first| first.name == ID);
             if step == ID && id_there && steps.peek().is_none() && !whole {
@@ -192,9 +208,25 @@ impl<'a> Tree<'a> {
                     let branch = Branch { object, relations: &relations };
                     return self.field(properties, branch, field);
                 }
+                Member::Document(document) => {
+                    if whole {
+                        let reason = format!("{} is no reference: only one expands", shown(step));
+                        return Err(base.unknown(written, reason));
+                    }
+                    let branch = Branch { object, relations: &relations };
+                    if steps.peek().is_none() {
+                        return self.document(properties, branch, document);
+                    }
+                    let field = base.in_document(object, document, &mut steps, written)?;
+                    return self.field(properties, branch, field);
+                }
                 Member::Relation(relation) => relation,
             };
             if relation.cardinality == Cardinality::ToMany {
+                if relations.is_empty() && base.is_list_of_documents(relation) && !whole {
+                    let rest: Vec<&str> = steps.map(|(_, step)| step).collect();
+                    return self.list(properties, relation, &rest, written);
+                }
                 let plural = base.names.plural(base.target(relation)?);
                 let reason = format!(
                     "{} is a list, which an export of its owner does not hold: export {plural}",
@@ -205,7 +237,7 @@ impl<'a> Tree<'a> {
             base.check_depth(relations.len() + 1, written)?;
             let branch = Branch { object, relations: &relations };
             let at = self.reference(properties, branch, relation)?;
-            let below = steps.peek().is_some_and(|next| *next != ID);
+            let below = steps.peek().is_some_and(|(_, next)| *next != ID);
             let Content::Reference { expanded, properties: inner, .. } =
                 &mut properties[at].content
             else {
@@ -229,6 +261,10 @@ impl<'a> Tree<'a> {
             self.field(properties, branch, field)?;
         }
         for relation in &branch.object.relations {
+            if branch.relations.is_empty() && self.base.is_list_of_documents(relation) {
+                self.list(properties, relation, &[], "")?;
+                continue;
+            }
             let reachable = relation.cardinality == Cardinality::ToOne
                 && id_of(self.base.target(relation)?).is_some();
             // What is too deep to be followed is left out here: nobody named it.
@@ -244,7 +280,92 @@ impl<'a> Tree<'a> {
         id.map_or(Ok(()), |id| self.field(properties, branch, id))
     }
 
+    /// Adds all of a nested document.
+    fn document(
+        &mut self,
+        properties: &mut Vec<Property>,
+        branch: Branch<'a, '_>,
+        document: &str,
+    ) -> Result<()> {
+        let is_in = |field: &&Field| field.document.as_deref() == Some(document);
+        for field in branch.object.fields.iter().filter(is_in) {
+            self.field(properties, branch, field)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a list of documents: all of each, or what the rest of a path names. Where an element
+    /// stands in the list, and in which, is not one of its properties unless it is named.
+    fn list(
+        &mut self,
+        properties: &mut Vec<Property>,
+        relation: &Relation,
+        rest: &[&str],
+        written: &str,
+    ) -> Result<()> {
+        let base = self.base;
+        let target = base.target(relation)?;
+        let branch = Branch { object: target, relations: &[] };
+        let name = base.names.relation(base.object, relation);
+        let at = match properties.iter().position(|property| property.name == name) {
+            Some(at) => at,
+            None => {
+                let mut own = Vec::new();
+                self.id(&mut own, branch)?;
+                let relation = relation.name.clone();
+                properties
+                    .push(Property { name, content: Content::List { relation, properties: own } });
+                properties.len() - 1
+            }
+        };
+        let Content::List { properties: own, .. } = &mut properties[at].content else {
+            return Err(base.unknown(written, "it is a value and a list"));
+        };
+        let named = match rest {
+            [] => None,
+            [step] => match base.member(target, step, written)? {
+                Member::Field(field) => Some(field),
+                _ => return Err(base.unknown(written, "only values of a list's documents come")),
+            },
+            _ => return Err(base.unknown(written, "nothing is offered below it")),
+        };
+        match named {
+            Some(field) => self.field(own, branch, field),
+            None => {
+                for field in target.default_fields().filter(|f| !target.key.contains(&f.name)) {
+                    self.field(own, branch, field)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a field, in the nested document that it stands in.
     fn field(
+        &mut self,
+        properties: &mut Vec<Property>,
+        branch: Branch<'a, '_>,
+        field: &Field,
+    ) -> Result<()> {
+        let Some(document) = &field.document else {
+            return self.value(properties, branch, field);
+        };
+        let name = self.base.names.document(branch.object, document);
+        let at = match properties.iter().position(|property| property.name == name) {
+            Some(at) => at,
+            None => {
+                let content = Content::Document { properties: Vec::new() };
+                properties.push(Property { name, content });
+                properties.len() - 1
+            }
+        };
+        let Content::Document { properties: own } = &mut properties[at].content else {
+            return Err(self.base.unknown(&field.name, "it is a value and a document"));
+        };
+        self.value(own, branch, field)
+    }
+
+    fn value(
         &mut self,
         properties: &mut Vec<Property>,
         branch: Branch<'a, '_>,
@@ -271,7 +392,8 @@ impl<'a> Tree<'a> {
             return Err(QueryError::argument("paths", reason));
         }
         let protection = if field.sensitive { Protection::Masked } else { Protection::Plain };
-        let content = Content::Value { path, field_type: field.field_type, protection };
+        let file = field.file.is_some() && !field.sensitive;
+        let content = Content::Value { path, field_type: field.field_type, protection, file };
         properties.push(Property { name, content });
         Ok(())
     }

@@ -529,6 +529,8 @@ fn shown_key(key: &OrderBy) -> String {
 fn shown_tree(properties: &[Property]) -> String {
     let shown = |Property { name, content }: &Property| match content {
         Content::Value { path, protection, .. } => shown_value(name, path, *protection),
+        Content::Document { properties } => format!("{name}:{{{}}}", shown_tree(properties)),
+        Content::List { properties, .. } => format!("{name}[{}]", shown_tree(properties)),
         Content::Reference { expanded, properties, .. } => {
             let plus = if *expanded { "+" } else { "" };
             format!("{name}{plus}{{{}}}", shown_tree(properties))
