@@ -179,7 +179,8 @@ mod tests {
             let error = refused.expect_err(hostile);
             assert!(matches!(error.kind(), outhaul_exports::ErrorKind::Invalid { .. }), "{error}");
         }
-        for plain in ["a", "a/b.jpg", "..a", "a..", "100%.pdf", "Straße 1/ü ö", "~x", "$(x)", "-"] {
+        for plain in ["a", "a/b.jpg", "..a", "a..", "100%.pdf", "Straße 1/ü ö", "~x", "$(x)", "-"]
+        {
             FilePath::of(&folder("f"), &scope("ta"), plain).expect(plain);
         }
     }

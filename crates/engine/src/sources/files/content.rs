@@ -14,8 +14,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use outhaul_exports::flow::ByteStream;
 use outhaul_exports::ports::Content;
 use outhaul_exports::{Error, ErrorKind, Result};
@@ -119,7 +119,8 @@ struct Opened {
 
 /// Opens a file that lies below its folder, links followed.
 fn open(root: &DiskPath, path: &FilePath) -> Result<Opened> {
-    let folder: PathBuf = std::iter::once(root).chain(path.folder.iter().map(DiskPath::new)).collect();
+    let folder: PathBuf =
+        std::iter::once(root).chain(path.folder.iter().map(DiskPath::new)).collect();
     let Ok(folder) = folder.canonicalize() else {
         // Without its root it is the whole store that is not there.
         return Err(match root.is_dir() {
@@ -197,9 +198,9 @@ impl Opened {
             let read = tokio::task::spawn_blocking(move || {
                 opened.chunk(at).map(|bytes| (bytes, opened)).map_err(disk_error)
             });
-            let read = read.await.map_err(|cause| {
-                Error::internal("reading a file panicked").with_source(cause)
-            })?;
+            let read = read
+                .await
+                .map_err(|cause| Error::internal("reading a file panicked").with_source(cause))?;
             let (bytes, opened) = read?;
             let next = at + bytes.len() as u64;
             Ok((!bytes.is_empty()).then_some((bytes, (opened, next))))
