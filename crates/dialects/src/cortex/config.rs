@@ -191,6 +191,12 @@ impl Settings {
         Ok(apps)
     }
 
+    /// The code of a tenant's org.
+    pub fn code<'a>(&'a self, tenant: &'a TenantId) -> &'a str {
+        let named = self.orgs.get(&tenant.0).and_then(|org| org.code.as_deref());
+        named.unwrap_or(&tenant.0)
+    }
+
     /// Whose org has that code. Whether there is such a tenant is seen when somebody shows that he is
     /// one of its.
     pub fn tenant(&self, code: &str) -> Option<TenantId> {

@@ -164,7 +164,7 @@ impl Builder<'_> {
         };
         let members = vec![
             text("name", "content"),
-            Member { name: "filename".to_owned(), node: Node::Column(reference) },
+            Member { name: "filename".to_owned(), node: Node::FileName(reference) },
             Member { name: "path".to_owned(), node: path },
         ];
         Node::Document { present: Some(reference), members }

@@ -9,7 +9,7 @@ use outhaul_exports::export::{Export, State};
 use outhaul_exports::query::{Query, Select};
 use outhaul_exports::service::{RequestKey, Submission};
 use outhaul_exports::spec::{
-    ExportSpec, FormatChoice, DecimalStyle, FractionStyle, Notice, Packing, QuerySpec, ValueOptions,
+    DecimalStyle, ExportSpec, FormatChoice, FractionStyle, Notice, Packing, QuerySpec, ValueOptions,
 };
 use outhaul_exports::{ErrorKind, limits};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use super::query::order::order;
 use super::query::selection::{Asked as Selected, listed, selection};
 use super::request::{self, Wanted};
 use super::response::{Echo, creator, document, echo, is_there, json_answer, list, result};
-use super::{App, ID};
+use super::{App, ID, scripts};
 use crate::kit::headers::{expect_json, idempotency_key};
 use crate::kit::{body, json};
 
@@ -109,13 +109,18 @@ fn specified(
         decimals: DecimalStyle::Trimmed,
         ..ValueOptions::default()
     };
+    // A document does not have what has no value; a table has a column for it all the same.
+    let mut options = serde_json::Map::new();
+    if format_id != "csv" {
+        options.insert("nulls".to_owned(), json!("omit_deep"));
+    }
     let query = Query::Select(Box::new(select));
     let script = wanted.after_script.clone().map(|source| Notice::Script { source });
     let spec = ExportSpec {
         label: Some(wanted.label.clone()),
         description: wanted.description.clone(),
         queries: vec![QuerySpec { name: Some(format!("export-{id}")), query }],
-        format: FormatChoice { values, ..FormatChoice::plain(format_id) },
+        format: FormatChoice { values, options, ..FormatChoice::plain(format_id) },
         packing: Packing::None,
         row_numbers: None,
         documents: Some(layout.documents),
@@ -156,7 +161,13 @@ pub async fn show(
 ) -> Result<Response, Fault> {
     let view = View::read(app, asked)?;
     let export = find(app, caller, id).await?;
-    let body = view.of(&export).ok_or_else(|| Fault::no_export(id))?;
+    let mut body = view.of(&export).ok_or_else(|| Fault::no_export(id))?;
+    if view.is_whole() && !export.spec.notices.is_empty() {
+        let messages = app.exports.messages(&caller.who, export.id).await?;
+        if let Some(outcome) = scripts::outcome(&messages) {
+            body["x_script"] = outcome;
+        }
+    }
     Ok(json_answer(StatusCode::OK, &body))
 }
 

@@ -54,6 +54,11 @@ impl View {
         Ok(Self { properties, only: paths.is_some() })
     }
 
+    /// Whether all of an export comes.
+    pub fn is_whole(&self) -> bool {
+        !self.only
+    }
+
     /// An export as it is wanted.
     pub fn of(&self, export: &Export) -> Option<Value> {
         let echo = echo(export)?;

@@ -16,6 +16,7 @@ pub mod query;
 mod request;
 mod response;
 mod routes;
+mod scripts;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use outhaul_exports::notice::ScriptView;
 use outhaul_exports::policy::{Policy, days};
 use outhaul_exports::{Exports, Result};
 
@@ -69,6 +71,12 @@ impl Dialect for Cortex {
 
     fn config_schema(&self) -> schemars::Schema {
         schemars::schema_for!(Settings)
+    }
+
+    fn script_view(&self, setting: &Setting) -> Result<Option<Arc<dyn ScriptView>>> {
+        let settings = Settings::read(setting.config.clone())?;
+        let base_url = setting.base_url.trim_end_matches('/').to_owned();
+        Ok(Some(Arc::new(scripts::View { settings, base_url })))
     }
 
     fn router(&self, setting: Setting) -> Result<Router> {

@@ -231,6 +231,7 @@ pub struct FakeFormats;
 const OPTIONS: &[(&str, &[&str])] = &[
     ("csv", &["delimiter", "line_end", "quoting", "bom"]),
     ("json", &["document", "row", "lines", "strings", "nulls"]),
+    ("ndjson", &["nulls"]),
     ("xml", &["columns", "around", "declaration", "lines", "nulls"]),
     ("xlsx", &["sheet"]),
     ("html", &["title", "caption", "page"]),

@@ -119,7 +119,8 @@ impl Visits {
 #[test]
 fn documents_lists_and_files_nest() {
     let visits = Visits::new();
-    let scan = "c_scan[Scan]{name='content' filename=Scan path=/c_visits/<Id>/c_scan/content}";
+    let scan =
+        "c_scan[Scan]{name='content' filename=name of Scan path=/c_visits/<Id>/c_scan/content}";
     for (wanted, expected) in [
         (
             json!({}),
@@ -151,7 +152,7 @@ fn documents_lists_and_files_nest() {
         assert_eq!(visits.laid_out(&wanted, false).expect("it is right"), expected, "{wanted}");
     }
     let with_files = visits.laid_out(&json!({ "paths": ["c_scan"] }), true).expect("it is right");
-    let expected = "_id=Id object='c_visit' c_scan[Scan]{name='content' filename=Scan \
+    let expected = "_id=Id object='c_visit' c_scan[Scan]{name='content' filename=name of Scan \
                     path=entry 0} + c_scan Scan of Id";
     assert_eq!(with_files, expected);
     for (path, says) in [
@@ -200,6 +201,7 @@ fn text(members: &[Member], paths: &[String]) -> String {
             let present = present.map_or("", |at| paths[at].as_str());
             format!("{}[{present}]{{{}}}", member.name, text(members, paths))
         }
+        Node::FileName(at) => format!("{}=name of {}", member.name, paths[*at]),
         Node::Entry(at) => format!("{}=entry {at}", member.name),
     };
     members.iter().map(one).collect::<Vec<_>>().join(" ")

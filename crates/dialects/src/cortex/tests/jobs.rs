@@ -71,6 +71,50 @@ async fn what_was_asked_for_is_what_is_stored() {
 }
 
 #[tokio::test]
+async fn a_script_is_given_the_export_and_its_outcome_is_shown() {
+    use outhaul_exports::notice::{MessageKind, ScriptReport};
+    use outhaul_exports::ports::{Outbox as _, TakeMessages};
+    let server = Server::new().await;
+    let body = json!({ "label": "x", "objects": "c_accounts", "afterScript": "return 7" });
+    let id = id_of(&server.try_create(&body).await.ok());
+    let path = format!("/exports/{id}");
+    assert_eq!(server.get(&path).await.ok().get("x_script"), None, "it has not ended");
+    let running = server.world.start_next().await.expect("it is due");
+    let failed = server.world.fail(&running, "query_failed", "the source is away").await;
+    let shown = server.get(&path).await.ok();
+    assert_eq!(shown["x_script"]["state"], "waiting");
+    let now = server.world.exports.now();
+    let take = TakeMessages {
+        kind: MessageKind::SCRIPT,
+        most: 1,
+        ttl: chrono::TimeDelta::seconds(60),
+        now,
+    };
+    let mut messages = server.world.store.take(&take).await.expect("memory is never away");
+    let mut message = messages.pop().expect("there is one");
+    let setting = Setting::alone(server.world.exports.clone(), BASE_URL, section());
+    let view = Cortex.script_view(&setting).expect("it is right").expect("there is one");
+    let globals = view.globals(&failed, &message).await.expect("it is shown");
+    let script = &globals["script"];
+    assert_eq!(script["arguments"]["export"]["_id"], json!(id));
+    assert_eq!(script["arguments"]["export"]["state"], "error");
+    assert_eq!(script["arguments"]["err"]["reason"], "the source is away");
+    assert_eq!(
+        (&script["org"]["code"], &script["principal"]["email"]),
+        (&json!("acme"), &json!("admin@acme.example"))
+    );
+    let result = Some("7".to_owned());
+    message.report = Some(ScriptReport { result, calls: 1, ..ScriptReport::default() });
+    server.world.store.sent(&message, now).await.expect("memory is never away");
+    let shown = server.get(&path).await.ok();
+    assert_eq!(
+        (&shown["x_script"]["state"], &shown["x_script"]["result"]),
+        (&json!("sent"), &json!("7"))
+    );
+    assert_eq!(server.get(&format!("{path}?paths[]=state")).await.ok().get("x_script"), None);
+}
+
+#[tokio::test]
 async fn unknown_members_are_refused_where_the_operator_wants_it() {
     let server = Server::with(json!({ "strict_properties": true })).await;
     let body = json!({ "label": "x", "objects": "c_accounts", "state": "ready", "more": 1 });
