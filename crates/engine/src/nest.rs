@@ -73,7 +73,8 @@ pub(crate) fn nested(
         }
     };
     let batches = stream::unfold(Some(nest), move |nest| async move { next(nest?).await });
-    Ok(batches.boxed())
+    // Who reads them may ask once more behind their end.
+    Ok(batches.fuse().boxed())
 }
 
 /// The rows on one side, and where one is on the other.

@@ -54,12 +54,15 @@ pub enum Node {
         /// The JSON.
         json: String,
     },
+    /// What stands behind the last slash of a column's text: the name of a file in its path.
+    FileName(usize),
     /// The name in the archive of the content of a file, by its place in [`Archive::files`]; nothing
     /// where there is none.
     Entry(usize),
     /// A document inside the document.
     Document {
-        /// The column that holds something wherever the document is there; always there without one.
+        /// The column that holds something wherever the document is there; without one it is there
+        /// where any of its members holds something.
         present: Option<usize>,
         /// What it has, in order.
         members: Vec<Member>,
@@ -130,7 +133,9 @@ fn check_members(members: &[Member], columns: usize, files: usize, depth: usize)
     }
     for member in members {
         match &member.node {
-            Node::Column(at) | Node::Around { column: at, .. } => within(*at, columns)?,
+            Node::Column(at) | Node::FileName(at) | Node::Around { column: at, .. } => {
+                within(*at, columns)?;
+            }
             Node::Lost { named, found, .. } => within(*named.max(found), columns)?,
             Node::Entry(at) => within(*at, files)?,
             Node::Text(_) => {}

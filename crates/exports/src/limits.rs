@@ -22,6 +22,8 @@ pub const DOCUMENT_DEPTH_MAX: usize = 16;
 pub const LISTS_MAX: usize = 20;
 /// Elements of one list in one document.
 pub const LIST_ELEMENTS_MAX: usize = 100_000;
+/// Columns of documents that become a table: the width of a sheet.
+pub const FLAT_COLUMNS_MAX: usize = 16_384;
 /// Terms joined by one AND, OR, or arithmetic chain. DataFusion overflows its stack at 2,000.
 pub const CHAIN_TERMS_MAX: usize = 500;
 /// Conditions of one query on related rows. Each joins an object.

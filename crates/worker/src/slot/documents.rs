@@ -11,6 +11,7 @@ use arrow_array::{
     Array, ArrayRef, DictionaryArray, Int8Array, RecordBatch, RecordBatchOptions, StringArray,
     StructArray,
 };
+use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use futures::StreamExt;
@@ -70,7 +71,9 @@ impl Tree {
             Node::Text(_) => constant(),
             // A column of constants is marked as JSON as one of plain texts is.
             Node::Lost { .. } => marked_as_json(constant()),
-            Node::Around { .. } | Node::Entry(_) => Field::new(name, DataType::Utf8, true),
+            Node::Around { .. } | Node::FileName(_) | Node::Entry(_) => {
+                Field::new(name, DataType::Utf8, true)
+            }
             Node::Document { members, .. } => {
                 Field::new(name, DataType::Struct(self.fields(members, rows)?), true)
             }
@@ -95,6 +98,10 @@ impl Tree {
                 let values = texts(column(rows, *at)?)?;
                 made(&values, |_, value| format!("{before}{value}{after}"))
             }
+            Node::FileName(at) => {
+                let paths = texts(column(rows, *at)?)?;
+                made(&paths, |_, path| path.rsplit('/').next().unwrap_or_default().to_owned())
+            }
             Node::Entry(at) => {
                 let file = self.files.get(*at).ok_or_else(not_there)?;
                 let owners = texts(column(rows, file.owner)?)?;
@@ -112,17 +119,26 @@ impl Tree {
                 else {
                     return Err(not_there());
                 };
+                let members = self.columns(members, rows)?;
                 let nulls = match present {
                     Some(at) => column(rows, *at)?.logical_nulls(),
-                    None => None,
+                    None => any_there(&members, rows.num_rows()),
                 };
-                let members = self.columns(members, rows)?;
                 let nested =
                     StructArray::try_new_with_length(fields, members, nulls, rows.num_rows());
                 Arc::new(nested.map_err(wrong)?)
             }
         })
     }
+}
+
+/// The rows in which one of the members holds something.
+fn any_there(members: &[ArrayRef], rows: usize) -> Option<NullBuffer> {
+    let nulls: Vec<_> = members.iter().map(|member| member.logical_nulls()).collect();
+    // A member that is always there is enough.
+    let nulls: Vec<_> = nulls.into_iter().collect::<Option<_>>()?;
+    let there = |row| nulls.iter().any(|nulls: &NullBuffer| nulls.is_valid(row));
+    Some((0..rows).map(there).collect::<Vec<bool>>().into())
 }
 
 fn column(rows: &RecordBatch, at: usize) -> Result<&ArrayRef> {
@@ -179,7 +195,7 @@ mod tests {
     pub(super) fn rows() -> RowStream {
         let id: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
         let reference: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), Some("b"), None]));
-        let found: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, None]));
+        let found: ArrayRef = Arc::new(StringArray::from(vec![Some("x/a"), None, None]));
         let batch =
             RecordBatch::try_from_iter([("id", id), ("ref", reference), ("found", found)]).unwrap();
         RowStream {
@@ -204,6 +220,13 @@ mod tests {
                 member("_id", Node::Column(0)),
                 member("object", Node::Text("visit".into())),
                 member("file", Node::Entry(0)),
+                member(
+                    "own",
+                    Node::Document {
+                        present: None,
+                        members: vec![member("name", Node::FileName(2))],
+                    },
+                ),
                 member(
                     "creator",
                     Node::Document {
@@ -233,9 +256,9 @@ mod tests {
         assert_eq!(batches[0].schema(), schema);
         let shown = arrow_cast::pretty::pretty_format_batches(&batches).unwrap().to_string();
         for line in [
-            r#"| 1   | visit  | files/f/1-a | {_id: a, path: /accounts/a!, fault: }"#,
-            r#"| 2   | visit  | files/f/2-b | {_id: b, path: /accounts/b!, fault: {"x":1}}"#,
-            r#"| 3   | visit  |             |   "#,
+            r#"| 1   | visit  | files/f/1-a | {name: a} | {_id: a, path: /accounts/a!, fault: }"#,
+            r#"| 2   | visit  | files/f/2-b |           | {_id: b, path: /accounts/b!, fault: {"x":1}}"#,
+            r#"| 3   | visit  |             |           |   "#,
         ] {
             assert!(shown.contains(line), "{line}\n{shown}");
         }

@@ -71,7 +71,7 @@ pub(crate) async fn run(
     let room = Room::new(&limits.spill_dir, limits.spill_bytes);
     let (names, found) = match &run.spec.archive {
         Some(archive) => {
-            let name = archive::data_entry(run.lease.export, format.extension());
+            let name = archive::data_entry(&run.spec, run.lease.export, format.extension());
             (vec![name], Some(Found::none(archive, &room)?))
         }
         None => (naming::entry_names(&run.spec, format.extension()), None),

@@ -6,6 +6,7 @@
 
 use outhaul_exports::ExportId;
 use outhaul_exports::document::{Archive, FileProperty};
+use outhaul_exports::spec::ExportSpec;
 use outhaul_formats::pack::EntryName;
 use sha2::{Digest, Sha256};
 
@@ -25,9 +26,14 @@ pub(in crate::slot) fn entry_of(archive: &Archive) -> EntryOf {
     if archive.together { entry_together } else { entry_apart }
 }
 
-/// The name of the rows in an archive.
-pub(in crate::slot) fn data_entry(export: ExportId, extension: &str) -> EntryName {
-    EntryName::from_label(&format!("export-{export}"), extension)
+/// The name of the rows in an archive: the client's for them, else the export's id.
+pub(in crate::slot) fn data_entry(
+    spec: &ExportSpec,
+    export: ExportId,
+    extension: &str,
+) -> EntryName {
+    let name = spec.queries.first().and_then(|query| query.name.clone());
+    EntryName::from_label(&name.unwrap_or_else(|| format!("export-{export}")), extension)
 }
 
 fn entry_apart(file: &FileProperty, owner: &str, reference: &str) -> String {
@@ -98,7 +104,12 @@ mod tests {
         assert!(name.starts_with(before) && name.ends_with(after), "{name}");
         assert_eq!(name.len(), before.len() + DIGEST_CHARS + after.len());
         let id = ExportId::new(outhaul_exports::testing::noon());
-        assert_eq!(data_entry(id, "json").as_str(), format!("export-{id}.json"));
+        let mut spec =
+            outhaul_exports::testing::export("acme", outhaul_exports::testing::noon()).spec;
+        spec.queries[0].name = None;
+        assert_eq!(data_entry(&spec, id, "json").as_str(), format!("export-{id}.json"));
+        spec.queries[0].name = Some("visits".to_owned());
+        assert_eq!(data_entry(&spec, id, "csv").as_str(), "visits.csv");
     }
 
     #[test]
