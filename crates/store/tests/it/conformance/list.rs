@@ -133,9 +133,8 @@ async fn the_oldest_queued_one_is_told(stores: Stores) -> anyhow::Result<()> {
 }
 
 async fn stored_bytes_are_those_of_files_that_are_there(stores: Stores) -> anyhow::Result<()> {
-    let stored = async |tenant, dialect| {
-        stores.jobs.stored_bytes(&TenantId::from(tenant), dialect).await
-    };
+    let stored =
+        async |tenant, dialect| stores.jobs.stored_bytes(&TenantId::from(tenant), dialect).await;
     let end = async |tenant, dialect, completes| {
         put(&stores, limited(tenant, dialect, 9, None)).await?;
         let (export, key) = lease_one(&stores, 1).await;
