@@ -159,10 +159,16 @@ impl Kind {
 pub struct Fault {
     kind: Kind,
     status: StatusCode,
+    about: Box<About>,
+}
+
+/// What there is to say about a fault beside its kind.
+#[derive(Debug, Default)]
+struct About {
     reason: Option<String>,
     path: Option<String>,
     resource: Option<String>,
-    children: Vec<Self>,
+    children: Vec<Fault>,
     retry_after: Option<u64>,
     allow: Option<&'static str>,
     content_range: Option<HeaderValue>,
@@ -178,19 +184,15 @@ impl Fault {
         Self {
             kind,
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            reason: None,
-            path: None,
-            resource: None,
-            children: Vec::new(),
-            retry_after: None,
-            allow: None,
-            content_range: None,
+            about: Box::default(),
         }
     }
 
     /// A fault of a kind, and why.
     pub fn new(kind: Kind, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..Self::bare(kind) }
+        let mut fault = Self::bare(kind);
+        fault.about.reason = Some(reason.into());
+        fault
     }
 
     /// Which it is.
@@ -202,7 +204,7 @@ impl Fault {
     /// Where it is.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(path.into());
+        self.about.path = Some(path.into());
         self
     }
 
@@ -216,14 +218,16 @@ impl Fault {
     /// With the seconds after which it may go well.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.about.retry_after = Some(seconds);
         self
     }
 
     /// Properties of `resource` that are wrong.
     pub fn validation(resource: &str, children: Vec<Self>) -> Self {
-        let resource = Some(resource.to_owned());
-        Self { children, resource, ..Self::bare(Kind::Validation) }
+        let mut fault = Self::bare(Kind::Validation);
+        fault.about.resource = Some(resource.to_owned());
+        fault.about.children = children;
+        fault
     }
 
     /// There is no such export, or it is somebody else's.
@@ -234,8 +238,9 @@ impl Fault {
 
     /// A path with another method than those.
     pub fn method(allow: &'static str) -> Self {
-        let fault = Self::new(Kind::Unsupported, format!("This path takes {allow}"));
-        Self { allow: Some(allow), ..fault.with_status(StatusCode::METHOD_NOT_ALLOWED) }
+        let mut fault = Self::new(Kind::Unsupported, format!("This path takes {allow}"));
+        fault.about.allow = Some(allow);
+        fault.with_status(StatusCode::METHOD_NOT_ALLOWED)
     }
 
     /// The fault as JSON.
@@ -249,15 +254,14 @@ impl Fault {
         set("errCode", err_code.into());
         set("status", self.status.as_u16().into());
         set("message", message.into());
-        for (key, text) in
-            [("reason", &self.reason), ("path", &self.path), ("resource", &self.resource)]
-        {
+        let About { reason, path, resource, children, .. } = &*self.about;
+        for (key, text) in [("reason", reason), ("path", path), ("resource", resource)] {
             if let Some(text) = text {
                 set(key, text.as_str().into());
             }
         }
-        if !self.children.is_empty() {
-            set("faults", self.children.iter().map(Self::json).collect());
+        if !children.is_empty() {
+            set("faults", children.iter().map(Self::json).collect());
         }
         Value::Object(map)
     }
@@ -267,13 +271,13 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response = json_answer(self.status, &self.json());
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.about.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = self.about.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if let Some(range) = self.content_range {
+        if let Some(range) = self.about.content_range {
             headers.insert(header::CONTENT_RANGE, range);
         }
         response
@@ -337,8 +341,9 @@ impl From<FileError> for Fault {
             FileError::RangeNotSatisfiable { length } => {
                 let text = format!("The file has {length} bytes, and none of the range");
                 let fault = Self::new(Kind::InvalidArgument, text);
-                let fault = fault.at("Range").with_status(StatusCode::RANGE_NOT_SATISFIABLE);
-                Self { content_range: Some(FileError::content_range(length)), ..fault }
+                let mut fault = fault.at("Range").with_status(StatusCode::RANGE_NOT_SATISFIABLE);
+                fault.about.content_range = Some(FileError::content_range(length));
+                fault
             }
             FileError::PreconditionFailed => {
                 Self::new(Kind::InvalidArgument, "The file is not the one that If-Match names")

@@ -264,7 +264,7 @@ fn a_section_that_no_client_could_use_is_refused() {
     ] {
         let world = World::new(ID, Cortex.policy(), vec![testing::tenant("acme")]);
         let setting = Setting::alone(world.exports.clone(), BASE_URL, change.clone());
-        let error = Cortex.router(setting).err().expect("it is refused");
+        let error = Cortex.router(setting).map(drop).expect_err("it is refused");
         assert!(error.public().contains(says), "{change}: {}", error.public());
         assert!(!error.public().contains(SECRET), "{}", error.public());
     }

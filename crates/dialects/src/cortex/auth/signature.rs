@@ -109,7 +109,10 @@ fn acting_as<'a>(signing: &'a Signing, asked: &'a Asked<'_>) -> Result<&'a str, 
 
 /// Signatures that were taken, by app and by the minute of their time.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<String, BTreeMap<i64, HashSet<[u8; 16]>>>>);
+pub struct Seen(Mutex<HashMap<String, Spans>>);
+
+/// Hashes of signatures by the minute of their time.
+type Spans = BTreeMap<i64, HashSet<[u8; 16]>>;
 
 impl Seen {
     /// Notes a signature and its nonce. Those of a time before `oldest` are taken no more, and

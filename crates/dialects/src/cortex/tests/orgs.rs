@@ -13,7 +13,7 @@ async fn two_orgs_never_see_each_others_exports() {
     for (app, own, other) in [(APP, &ours, &theirs), (THEIR_APP, &theirs, &ours)] {
         let list = server.ask_as(app, "GET", "/exports", "").await.ok();
         let ids: Vec<_> = list["data"].as_array().into_iter().flatten().map(id_of).collect();
-        assert_eq!(&ids, &[own.clone()]);
+        assert_eq!(ids, std::slice::from_ref(own));
         for (method, path, body) in [
             ("GET", format!("/exports/{other}"), ""),
             ("GET", format!("/exports/{other}/state"), ""),
