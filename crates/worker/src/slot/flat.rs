@@ -14,6 +14,7 @@ use arrow_array::{
     make_array,
 };
 use arrow_buffer::NullBuffer;
+use arrow_cast::cast;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
@@ -31,8 +32,9 @@ use super::archive::Room;
 pub(super) async fn flat(rows: RowStream, room: &Room) -> Result<RowStream> {
     let mut shapes: Vec<Shape> =
         rows.schema.fields().iter().map(|field| Shape::of(field.data_type())).collect();
-    let RowStream { schema, estimated_rows, warnings, mut batches } = rows;
+    let RowStream { mut schema, estimated_rows, warnings, mut batches } = rows;
     if shapes.iter().any(Shape::has_lists) {
+        schema = without_views(&schema);
         let mut waiting = Waiting::begin(room, &schema)?;
         while let Some(batch) = batches.next().await.transpose()? {
             for (shape, column) in shapes.iter_mut().zip(batch.columns()) {
@@ -59,6 +61,24 @@ pub(super) async fn flat(rows: RowStream, room: &Room) -> Result<RowStream> {
         RecordBatch::try_new_with_options(Arc::clone(&own), columns, &options).map_err(wrong)
     });
     Ok(RowStream { schema, estimated_rows, warnings, batches: batches.boxed() })
+}
+
+/// The same columns with texts of their own: views are written with all of what they look into,
+/// which many batches may share.
+fn without_views(schema: &Schema) -> SchemaRef {
+    fn plain(data_type: &DataType) -> DataType {
+        match data_type {
+            DataType::Utf8View => DataType::Utf8,
+            DataType::BinaryView => DataType::Binary,
+            DataType::Struct(members) => DataType::Struct(members.iter().map(field).collect()),
+            DataType::List(item) => DataType::List(field(item)),
+            other => other.clone(),
+        }
+    }
+    fn field(field: &FieldRef) -> FieldRef {
+        Arc::new(field.as_ref().clone().with_data_type(plain(field.data_type())))
+    }
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
 /// How a value is laid out.
@@ -187,6 +207,7 @@ fn list(column: &ArrayRef) -> Result<&ListArray> {
 /// Documents that wait in a file.
 struct Waiting {
     writer: StreamWriter<Counted>,
+    schema: SchemaRef,
 }
 
 /// Takes no more than there is room for.
@@ -201,11 +222,17 @@ impl Waiting {
     fn begin(room: &Room, schema: &SchemaRef) -> Result<Self> {
         let file = BufWriter::new(room.file()?);
         let counted = Counted { file, room: room.clone(), full: None };
-        Ok(Self { writer: StreamWriter::try_new(counted, schema).map_err(wrong)? })
+        let writer = StreamWriter::try_new(counted, schema).map_err(wrong)?;
+        Ok(Self { writer, schema: Arc::clone(schema) })
     }
 
     fn with(mut self, batch: &RecordBatch) -> Result<Self> {
-        match self.writer.write(batch) {
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+        let columns = columns.collect::<std::result::Result<_, _>>().map_err(wrong)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let own = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+        match self.writer.write(&own.map_err(wrong)?) {
             Ok(()) => Ok(self),
             Err(cause) => Err(self.writer.get_mut().full.take().unwrap_or_else(|| wrong(cause))),
         }
@@ -341,6 +368,29 @@ mod tests {
             ]
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    /// Batches that look into one large buffer take no more room than what they show.
+    #[tokio::test]
+    async fn shared_texts_wait_once() {
+        let letters = "x".repeat(1_000);
+        let texts: arrow_array::StringViewArray = (0..1_000).map(|_| Some(&letters)).collect();
+        let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+        let lengths = std::iter::repeat_n(1, 1_000);
+        let offsets = arrow_buffer::OffsetBuffer::from_lengths(lengths);
+        let list: ArrayRef = Arc::new(ListArray::new(item, offsets, Arc::new(texts), None));
+        let all = RecordBatch::try_from_iter([("l", list)]).unwrap();
+        let pieces: Vec<_> = (0..100).map(|at| Ok(all.slice(at * 10, 10))).collect();
+        let rows = RowStream {
+            schema: all.schema(),
+            estimated_rows: None,
+            warnings: Vec::new(),
+            batches: stream::iter(pieces).boxed(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let table = flat(rows, &Room::new(folder.path(), 2_000_000)).await.unwrap();
+        let batches: Vec<RecordBatch> = table.batches.try_collect().await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1_000);
     }
 
     #[tokio::test]
