@@ -37,11 +37,11 @@ async fn the_vendors_client_exports() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn curl_exports_by_signature_and_with_a_cookie_jar() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let server = Server::start(&folder.path().join("demo"), Options::rows(2_000)).await?;
+    let (folder, files) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let server = Server::start(folder.path(), Options::rows(2_000)).await?;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shell/cortex_curl.sh");
     let mut command = Command::new("sh");
-    command.arg(path).env("FOLDER", folder.path());
+    command.arg(path).env("FOLDER", files.path());
     told(&mut command, &server);
     assert_eq!(output(&mut command)?.trim(), "ok");
     Ok(())
