@@ -251,7 +251,7 @@ async fn lists_hold_the_rows_that_are_related() {
         assert_eq!(answer.rows.len(), 2_998);
         for row in answer.rows {
             let n: usize = row[0][1..].parse().expect("a number");
-            let items = (0..(n % 5).saturating_sub(1));
+            let items = 0..(n % 5).saturating_sub(1);
             let items: Vec<_> =
                 items.map(|i| format!("{{name: ta-{n}-{i}, count: {i}}}")).collect();
             assert_eq!(row[1], format!("[{}]", items.join(", ")), "{nested}");

@@ -113,8 +113,8 @@ fn drawing(owner: Owner, number: u64) -> String {
     let name = owner.name();
     let lines = (0..=number % 7).map(|line| {
         let y = 40 + line * 14;
-        let names = words::LAST_NAMES.iter().cycle();
-        let word = names.skip(usize::try_from(number + line).unwrap_or(0)).next().unwrap_or(&"");
+        let at = (number + line) % words::LAST_NAMES.len() as u64;
+        let word = words::LAST_NAMES[usize::try_from(at).unwrap_or(0)];
         format!("  <text x=\"10\" y=\"{y}\">{name}: {word}, sheet {number}, line {line}</text>\n")
     });
     format!(
