@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn folder(folder: &str) -> FileFolder {
-        FileFolder { source: "main".into(), folder: folder.into() }
+        FileFolder { source: "main".into(), folder: folder.into(), shared: false }
     }
 
     #[test]

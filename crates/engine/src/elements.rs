@@ -29,12 +29,12 @@ use datafusion::physical_plan::{
 };
 use futures::{TryStreamExt, stream};
 use outhaul_exports::catalog::{FieldType, Object, POSITION};
-use outhaul_exports::session::Mark;
+use outhaul_exports::flow::marked_as_json;
 use outhaul_exports::{Error, Result};
 use serde_json::value::RawValue;
 
 use crate::member::is_text;
-use crate::sources::{ScanAsk, Since, Table};
+use crate::sources::{ScanAsk, Table};
 
 /// An object as its source knows it: columns of which only members, or elements, are fields hold
 /// JSON there.
@@ -78,17 +78,18 @@ impl ElementsTable {
         let list = columns
             .index_of(column)
             .map_err(|_| wrong(&format!("its source has no column {column}")))?;
+        let element = |data_type| Field::new(column, data_type, true);
         let element = match columns.field(list).data_type() {
             DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-                item.data_type().clone()
+                element(item.data_type().clone())
             }
-            text if is_text(text) => DataType::Utf8View,
+            text if is_text(text) => marked_as_json(element(DataType::Utf8View)),
             other => {
                 return Err(wrong(&format!("column {column} is of type {other}, and no list")));
             }
         };
         let mut fields: Vec<_> = columns.fields().iter().cloned().collect();
-        fields[list] = Arc::new(Field::new(column, element, true));
+        fields[list] = Arc::new(element);
         fields.push(Arc::new(Field::new(POSITION, DataType::Int64, false)));
         Ok(Self { list, schema: Arc::new(Schema::new(fields)), inner })
     }
@@ -121,10 +122,6 @@ impl Table for ElementsTable {
 
     async fn still_there(&self) -> DfResult<()> {
         self.inner.still_there().await
-    }
-
-    fn since(&self, mark: &Mark) -> Result<Since> {
-        self.inner.since(mark)
     }
 
     fn scan(&self, ask: &ScanAsk) -> DfResult<Arc<dyn ExecutionPlan>> {

@@ -504,8 +504,8 @@ fn exposed_fields(object: &Object, table: &dyn Table, view: &View) -> Vec<(Field
             );
             return absent(&name, TEXT, text);
         };
-        let column = physical.field(at).data_type();
-        let (way, from) = match Way::to(&object.name, field, column) {
+        let element = object.elements.as_ref() == Some(&field.column);
+        let (way, from) = match Way::to(&object.name, field, physical.field(at), element) {
             Ok(found) => found,
             Err(why) => {
                 let text =

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, StringViewBuilder};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field as Column};
 use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use outhaul_exports::catalog::{Field, FieldType};
+use outhaul_exports::flow::is_json_text;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -31,17 +32,24 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// The way to a field's value in a column of this type, and the type that the value has there.
+    /// The way to a field's value in a column, and the type that the value has there; `element` says
+    /// whether the column holds elements of lists.
     ///
     /// # Errors
     /// The end of a sentence that says what is not there.
     pub(crate) fn to(
         object: &str,
         field: &Field,
-        column: &DataType,
+        column: &Column,
+        element: bool,
     ) -> std::result::Result<(Self, DataType), String> {
         let mut way = Self::default();
-        let mut at = column;
+        let mut at = column.data_type();
+        // An element of a list in JSON that is no document is what it says, not how it is written.
+        if element && is_json_text(column) && field.member.is_empty() {
+            way.json = Some(JsonMember::function(object, field, Vec::new()));
+            return Ok((way, DataType::Utf8View));
+        }
         for (done, name) in field.member.iter().enumerate() {
             match at {
                 DataType::Struct(members) => {

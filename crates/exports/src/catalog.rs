@@ -114,6 +114,9 @@ pub struct FileFolder {
     /// The folder below the source's root below which the paths are; `{tenant}` stands for the
     /// tenant, so that no row can refer to another tenant's files.
     pub folder: String,
+    /// Whether all tenants may refer to all files of the folder, which then names no tenant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// The column with an element's place in its list, from 0: see [`Object::elements`].

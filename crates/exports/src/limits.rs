@@ -24,6 +24,10 @@ pub const LISTS_MAX: usize = 20;
 pub const LIST_ELEMENTS_MAX: usize = 100_000;
 /// Columns of documents that become a table: the width of a sheet.
 pub const FLAT_COLUMNS_MAX: usize = 16_384;
+/// Cells of such columns that are made at once.
+pub const FLAT_CELLS_MAX: usize = 1_000_000;
+/// Files that the rows of one archive refer to.
+pub const ARCHIVE_FILES_MAX: usize = 4_000_000;
 /// Terms joined by one AND, OR, or arithmetic chain. DataFusion overflows its stack at 2,000.
 pub const CHAIN_TERMS_MAX: usize = 500;
 /// Conditions of one query on related rows. Each joins an object.

@@ -53,12 +53,10 @@ pub async fn login(app: &App, asked: &Asked<'_>, body: Body) -> Result<Response,
 /// `GET /accounts/status`: whether somebody is there. It is no fault when nobody is.
 pub async fn status(app: &App, asked: &Asked<'_>) -> Result<Response, Fault> {
     let expand = asked.query.iter().any(|(name, value)| name == "expand" && value == "true");
-    let found = match client_app(app, asked) {
-        Ok(_) => Caller::of(app, asked).await,
-        Err(fault) => Err(fault),
-    };
-    let caller = match found {
+    let caller = match Caller::of(app, asked).await {
         Ok(caller) => caller,
+        // Whether somebody is there cannot be told: that is one.
+        Err(fault) if fault.status().is_server_error() => return Err(fault),
         Err(fault) => {
             let body = json!({ "loggedin": false, "fault": fault.json() });
             return Ok(json_answer(StatusCode::OK, &body));

@@ -1,7 +1,7 @@
 //! Wrong passwords, counted so that none can be tried out: an account with too many is locked for the
-//! rest of the minute, whoever asks. An attempt counts from its beginning until the password was
-//! right, so that a burst of guesses gets no more of them checked than a row. The counts live in
-//! memory: a restart forgives.
+//! rest of the minute, whoever asks. Where one was wrong already, an attempt counts from its beginning
+//! until the password was right, so that a burst of guesses gets no more of them checked than a row.
+//! The counts live in memory: a restart forgives.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -59,7 +59,8 @@ impl Attempts {
         if is_over(count) {
             *count = Count { in_hand: count.in_hand, ..fresh };
         }
-        if count.wrong >= FAILURES_MAX || count.in_hand >= IN_HAND_MAX {
+        let burst = count.wrong > 0 && count.wrong + count.in_hand >= FAILURES_MAX;
+        if burst || count.in_hand >= IN_HAND_MAX {
             let left = WINDOW_SECS - (now - count.began).num_seconds();
             let reason = "Too many wrong passwords of this account: try again later";
             let wait = u64::try_from(left.max(1)).unwrap_or(1);

@@ -195,6 +195,11 @@ impl Fault {
         fault
     }
 
+    /// With which status it is sent.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Which it is.
     #[cfg(test)]
     pub fn kind(&self) -> Kind {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column as Name;
 use datafusion::logical_expr::{Expr, LogicalPlan, cast};
-use outhaul_exports::Result;
 use outhaul_exports::catalog::POSITION;
 use outhaul_exports::query::{DeletedRows, RelatedList, Select};
+use outhaul_exports::{Error, Result};
 
 use super::paths::Listed;
 use super::{Scope, json_columns, rows, unchecked};
@@ -50,6 +50,20 @@ pub(super) fn plans(
     lists.map(|(list, (listed, guards))| plan(list, listed, guards, deleted, key)).collect()
 }
 
+/// Whether values of the one type are the same in the other, and in the same order.
+fn same_values(one: &DataType, other: &DataType) -> bool {
+    let plain = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) => values.as_ref().clone(),
+        other => other.clone(),
+    };
+    let (one, other) = (plain(one), plain(other));
+    let text =
+        |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    one == other
+        || (text(&one) && text(&other))
+        || (one.is_signed_integer() && other == DataType::Int64)
+}
+
 fn plan(
     list: &RelatedList,
     listed: &Listed,
@@ -65,7 +79,16 @@ fn plan(
     let there = Expr::Column(Name::new(Some(joins.base_alias()), join_name(there)));
     let found = found.filter(there.clone().is_not_null()).map_err(planning)?;
     let scope = Scope::new(joins, guards, &found, None);
-    let there = if scope.type_of(&there)? == *key { there } else { cast(there, key.clone()) };
+    let found_type = scope.type_of(&there)?;
+    if !same_values(&found_type, key) {
+        let text = format!(
+            "relation {}: its columns are of the types {found_type} and {key}, by which no list can be \
+             found",
+            listed.relation.name
+        );
+        return Err(Error::unsupported(text));
+    }
+    let there = if found_type == *key { there } else { cast(there, key.clone()) };
     let object = guards[0].object();
     let position = object.fields.iter().find(|field| field.column == POSITION);
     let order = match position {

@@ -41,7 +41,7 @@ const CATALOG: &str = r#"
     [[objects.fields]]
     name = "form"
     type = "text"
-    file = { source = "files", folder = "forms" }
+    file = { source = "files", folder = "forms", shared = true }
 "#;
 
 #[derive(serde::Deserialize)]

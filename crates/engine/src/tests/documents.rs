@@ -58,6 +58,19 @@ fields = [
 ]
 
 [[objects]]
+name = "Tag"
+source = "main"
+table = "visits"
+elements = "tags"
+key = ["VisitId", "Position"]
+tenant_column = "tenant"
+fields = [
+    { name = "VisitId", column = "id", type = "text" },
+    { name = "Position", column = "#position", type = "integer" },
+    { name = "Tag", column = "tags", type = "text" },
+]
+
+[[objects]]
 name = "Note"
 source = "main"
 table = "notes"
@@ -93,7 +106,7 @@ fn lines(visits: usize) -> (String, String) {
             let id = format!("v{n:04}");
             let _ = writeln!(
                 all,
-                r#"{{"tenant":"{tenant}","id":"{id}","vitals":{vitals},"items":{items}}}"#
+                r#"{{"tenant":"{tenant}","id":"{id}","vitals":{vitals},"items":{items},"tags":["\u00e9 {n}",null]}}"#
             );
             for k in (0..n % 3).rev() {
                 let number = n * 10 + k;
@@ -120,7 +133,8 @@ fn parquet(dir: &FilePath, visits: &str) {
     let vitals = record("vitals", vec![whole("pulse"), record("by", vec![text("name")]), rate]);
     let item = record("item", vec![text("name"), whole("count")]);
     let items = Field::new("items", DataType::List(Arc::new(item)), true);
-    let schema = Arc::new(Schema::new(vec![text("tenant"), text("id"), vitals, items]));
+    let tags = Field::new("tags", DataType::new_list(DataType::Utf8, true), true);
+    let schema = Arc::new(Schema::new(vec![text("tenant"), text("id"), vitals, items, tags]));
     let reader =
         ReaderBuilder::new(Arc::clone(&schema)).build(visits.as_bytes()).expect("a reader");
     let batches: Vec<RecordBatch> = reader.map(|batch| batch.expect("rows")).collect();
@@ -237,6 +251,22 @@ async fn elements_are_rows_of_their_own_and_of_one_tenant() {
     }
 }
 
+/// Elements that are no documents are what they say, and not how JSON writes it.
+#[tokio::test]
+async fn plain_elements_are_values() {
+    for nested in [false, true] {
+        let visits = Visits::of(2, nested);
+        let answer = visits.ask(select("Tag", &["VisitId", "Tag"])).await.expect("rows").sorted();
+        let row = |visit: &str, tag: &str| vec![visit.to_owned(), tag.to_owned()];
+        let expected =
+            [row("v0000", "NULL"), row("v0000", "é 0"), row("v0001", "NULL"), row("v0001", "é 1")];
+        assert_eq!(answer.rows, expected, "{nested}");
+        let mut query = select("Tag", &["VisitId"]);
+        query.filter = Some(compare("Tag", Compare::Eq, Literal::Text("é 1".into())));
+        assert_eq!(visits.ask(query).await.expect("rows").column(0), ["v0001"], "{nested}");
+    }
+}
+
 #[tokio::test]
 async fn lists_hold_the_rows_that_are_related() {
     for nested in [false, true] {
@@ -291,8 +321,8 @@ async fn damage_is_told_to_whom_it_belongs_and_nobody_else() {
     for (damaged, mine) in [("ta", true), ("tb", false)] {
         let dir = TempDir::new().expect("a temporary folder");
         let csv = format!(
-            "tenant,id,vitals,items\nta,v1,\"{{\"\"pulse\"\":1}}\",\"[{{\"\"name\"\":\"\"x\"\"}}]\"\n\
-             {damaged},v2,{{SECRET,[SECRET\n"
+            "tenant,id,vitals,items,tags\nta,v1,\"{{\"\"pulse\"\":1}}\",\"[{{\"\"name\"\":\"\"x\"\"}}]\",[]\n\
+             {damaged},v2,{{SECRET,[SECRET,[]\n"
         );
         std::fs::write(dir.path().join("visits.csv"), csv).expect("it is written");
         std::fs::write(dir.path().join("notes.ndjson"), "").expect("it is written");

@@ -398,6 +398,12 @@ fn check_columns(object: &Object) -> Result<()> {
         if field.document.as_ref().is_some_and(taken) {
             return wrong("stands in a document with the name of a field or a relation");
         }
+        let own = |file: &FileFolder| file.shared || file.folder.contains("{tenant}");
+        if field.file.as_ref().is_some_and(|file| !own(file)) {
+            return wrong(
+                "refers to files of all tenants: put {tenant} into its folder, or say shared = true",
+            );
+        }
         if field.member.iter().any(String::is_empty) {
             return wrong("follows a member without a name");
         }

@@ -92,7 +92,8 @@ impl Select {
             let in_order = match (self.order_by.as_slice(), relation.columns.as_slice()) {
                 ([key], [(here, _)]) => match &key.expr {
                     Expr::Field(path) if path.relations.is_empty() && !key.descending => {
-                        scope.base.require_field(&path.field)?.column == *here
+                        let field = scope.base.require_field(&path.field)?;
+                        field.column == *here && field.member.is_empty()
                     }
                     _ => false,
                 },

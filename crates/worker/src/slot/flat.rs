@@ -51,6 +51,19 @@ pub(super) async fn flat(rows: RowStream, room: &Room) -> Result<RowStream> {
     }
     let schema = Arc::new(Schema::new(fields));
     let own = Arc::clone(&schema);
+    // Few rows at once where there are many columns.
+    let rows_max = (limits::FLAT_CELLS_MAX / own.fields().len().max(1)).max(1);
+    let batches = batches.flat_map(move |batch| {
+        let pieces: Vec<_> = match batch {
+            Ok(batch) => {
+                let first = (0..batch.num_rows()).step_by(rows_max);
+                let piece = |at| Ok(batch.slice(at, rows_max.min(batch.num_rows() - at)));
+                first.map(piece).collect()
+            }
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(pieces)
+    });
     let batches = batches.map(move |batch| {
         let batch = batch?;
         let mut columns = Vec::with_capacity(own.fields().len());

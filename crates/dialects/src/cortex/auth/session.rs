@@ -120,9 +120,12 @@ pub async fn open(
     let secure = if app.base_url.starts_with("https:") { "; Secure" } else { "" };
     let seconds = ttl.as_secs();
     let cookies = [
-        cookie(&format!("{SID}={sid}; Path=/{org}; Max-Age={seconds}; HttpOnly{secure}")),
         cookie(&format!(
-            "{FINGERPRINT}={fingerprint}; Path=/; Max-Age={seconds}; HttpOnly{secure}"
+            "{SID}={sid}; Path=/{org}; Max-Age={seconds}; SameSite=Lax; HttpOnly{secure}"
+        )),
+        cookie(&format!(
+            "{FINGERPRINT}={fingerprint}; Path=/; Max-Age={seconds}; SameSite=Lax; \
+             HttpOnly{secure}"
         )),
     ];
     Ok((Session { sid, csrf }, cookies))

@@ -6,9 +6,8 @@
 //! * [`selection`]: `paths`, `include` and `expand` become a tree of properties.
 //!
 //! Every name is resolved against the catalog here, every value has the type of its property, and
-//! nothing is kept as text that anybody parses again. A tree of properties leaves room for nested
-//! documents, of which there are none yet; how a row is written as a document is not decided here,
-//! and `skip`, `limit` and the pipelines of the vendor's lists have no part in an export.
+//! nothing is kept as text that anybody parses again. How a row is written as a document is not
+//! decided here, and `skip`, `limit` and the pipelines of the vendor's lists have no part in an export.
 
 pub(super) mod error;
 pub mod filter;

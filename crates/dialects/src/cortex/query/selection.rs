@@ -2,12 +2,12 @@
 //!
 //! `paths` keeps only what it names, `include` adds what is optional, and `expand` puts the whole
 //! target in the place of a reference; a path through a reference expands it as far as it is named
-//! (Medable documentation, "Property selection"). The id always comes, first. The outcome is a tree,
-//! whose leaves are the columns of the neutral query; nested documents will be branches of it.
+//! (Medable documentation, "Property selection"). The id always comes, first. The outcome is a tree:
+//! values are its leaves, references, nested documents and lists its branches.
 
 use outhaul_exports::catalog::{Cardinality, Field, FieldType, Object, Relation};
 use outhaul_exports::limits;
-use outhaul_exports::query::{Column, Expr, Path, Protection};
+use outhaul_exports::query::{Path, Protection};
 use serde_json::Value;
 
 use super::error::{QueryError, Result, shown};
@@ -103,31 +103,6 @@ pub fn selection(base: Base<'_>, asked: Asked<'_>) -> Result<Vec<Property>> {
         tree.add(&mut properties, written, true)?;
     }
     Ok(properties)
-}
-
-/// The columns of a tree, in its order; headings are dotted, such as `c_account._id`.
-pub fn columns(properties: &[Property]) -> Vec<Column> {
-    let mut columns = Vec::new();
-    flatten("", properties, &mut columns);
-    columns
-}
-
-fn flatten(before: &str, properties: &[Property], columns: &mut Vec<Column>) {
-    for Property { name, content } in properties {
-        let label = format!("{before}{name}");
-        match content {
-            Content::Value { path, protection, .. } => {
-                let (expr, protection) = (Expr::Field(path.clone()), *protection);
-                columns.push(Column { label, expr, protection });
-            }
-            // As deep as a path may follow references, which is little.
-            // Its columns are the list's own.
-            Content::List { .. } => {}
-            Content::Document { properties } | Content::Reference { properties, .. } => {
-                flatten(&format!("{label}."), properties, columns);
-            }
-        }
-    }
 }
 
 /// The texts of an argument, each once.

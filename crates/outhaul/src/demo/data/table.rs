@@ -372,6 +372,7 @@ impl Table {
             file: column.file.then(|| FileFolder {
                 source: ATTACHMENTS.to_owned(),
                 folder: "{tenant}".to_owned(),
+                shared: false,
             }),
             currency_field: (column.money && has_currency).then(|| "Currency".to_owned()),
             values: column.values.iter().map(|value| (*value).to_owned()).collect(),

@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 use futures::StreamExt;
 use outhaul_exports::document::{Archive, FileProperty};
 use outhaul_exports::flow::RowStream;
-use outhaul_exports::{Error, Result};
+use outhaul_exports::{Error, ErrorKind, Result, limits};
 use serde::{Deserialize, Serialize};
 
 use super::list::{List, Room, on_disk, wrong};
@@ -95,6 +95,12 @@ impl Growing {
                 let [beginning, _] = digest.as_chunks::<16>().0 else { continue };
                 if !self.seen.insert(u128::from_le_bytes(*beginning)) {
                     continue;
+                }
+                if self.seen.len() > limits::ARCHIVE_FILES_MAX {
+                    let most = limits::ARCHIVE_FILES_MAX;
+                    let text =
+                        format!("the rows refer to more than {most} files: divide the export");
+                    return Err(Error::new(ErrorKind::TooLarge, text));
                 }
                 let found = FoundFile {
                     property,

@@ -72,12 +72,14 @@ fn is_plain_owner(owner: &str) -> bool {
 /// Whether no other reference looks like it, nor a name with a digest.
 fn is_plain_last(reference: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b);
-    let digest = reference.split('-').next().unwrap_or_default();
+    // A digest anywhere in it could be that of another name.
+    let digest =
+        |part: &str| part.len() == DIGEST_CHARS && part.bytes().all(|b| b.is_ascii_hexdigit());
     (1..=LAST_BYTES_MAX).contains(&reference.len())
         && reference.bytes().all(plain)
         && !reference.starts_with('.')
         && !reference.ends_with('.')
-        && !(digest.len() == DIGEST_CHARS && digest.bytes().all(|b| b.is_ascii_hexdigit()))
+        && !reference.split('-').any(digest)
 }
 
 #[cfg(test)]

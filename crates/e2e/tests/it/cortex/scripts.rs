@@ -1,0 +1,90 @@
+//! Scripts of customers after exports' ends, good ones and hostile ones: the export stands, the server
+//! stays, and what became of the script is shown.
+
+use std::time::Instant;
+
+use outhaul_e2e::server::{Options, Server};
+use serde_json::json;
+
+use super::client::Cortex;
+
+/// A script; the state in which it ends; what is told of it.
+type Case = (&'static str, &'static str, &'static str, &'static str);
+
+const CASES: &[Case] = &[
+    (
+        "what it is given",
+        "const { export: e, err } = script.arguments; logger_ok(); \
+         function logger_ok() { require('logger').info(e.state, e.objects, err); } \
+         return { state: e.state, err, org: script.org.code, size: e.dataFile.size > 0 };",
+        "sent",
+        r#"\"state\":\"ready\""#,
+    ),
+    ("an endless loop", "for (;;) {}", "given_up", "time"),
+    (
+        "endless microtasks",
+        "(function f() { Promise.resolve().then(f) })(); return new Promise(() => {})",
+        "given_up",
+        "",
+    ),
+    ("a native loop", "new Array(2 ** 32 - 1).join('x'.repeat(2 ** 20))", "given_up", ""),
+    (
+        "a memory bomb",
+        "const a = []; for (;;) a.push(new Array(1e6).fill(a.length))",
+        "given_up",
+        "memory",
+    ),
+    ("a deep recursion", "(function f() { f() })()", "given_up", ""),
+    ("a slow pattern", "/^(a+)+$/.test('a'.repeat(40) + 'b')", "given_up", "time"),
+    (
+        "a changed prototype",
+        "Object.prototype.polluted = 'yes'; throw new Error('x' + {}.polluted)",
+        "given_up",
+        "xyes",
+    ),
+    ("files", "return require('fs').readFileSync('/etc/passwd')", "given_up", ""),
+    (
+        "the process",
+        "return typeof process + typeof std + typeof os + this.constructor.constructor('return typeof process')()",
+        "sent",
+        "undefinedundefinedundefinedundefined",
+    ),
+    ("the environment", "return Object.keys(globalThis).join()", "sent", ""),
+    (
+        "the server itself",
+        "return require('http').get('http://127.0.0.1:1/').statusCode",
+        "given_up",
+        "",
+    ),
+    ("nothing left of others", "return String({}.polluted)", "sent", "undefined"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_script_holds_up_anything() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let options = Options::rows(1_000).set("OUTHAUL__SCRIPTS__TIME_SECS", 2);
+    let mut server = Server::start(folder.path(), options).await?;
+    let org = Cortex::of(&server, "acme")?;
+    let before = server.resident_bytes();
+    for (name, source, state, tells) in CASES {
+        let wanted = json!({
+            "label": name, "objects": "c_accounts", "paths": ["c_name"], "afterScript": source,
+        });
+        let id = org.create(&wanted).await.map_err(|error| error.context(*name))?;
+        let export = org.ended(&id).await?;
+        assert_eq!(export["state"], "ready", "{name}: {export}");
+        let begun = Instant::now();
+        let over = |state: &serde_json::Value| state == "sent" || state == "given_up";
+        let export = org.until(&id, |export| over(&export["x_script"]["state"])).await?;
+        let told = &export["x_script"];
+        println!("{name}: {:?}, {told}", begun.elapsed());
+        assert_eq!(told["state"], *state, "{name}: {told}");
+        assert!(told.to_string().to_lowercase().contains(tells), "{name}: {told}");
+        assert_eq!(export["state"], "ready", "{name}");
+        assert!(server.is_alive());
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    println!("the server grew by {} KiB", grown / 1024);
+    assert!(grown < 32 << 20, "{grown} bytes");
+    Ok(())
+}
