@@ -220,7 +220,8 @@ fn scripts(loaded: &Loaded, base_url: Option<&str>) -> anyhow::Result<Option<Arc
     let time = Duration::from_secs(section.time_secs);
     let memory = usize::try_from(section.memory.0).unwrap_or(usize::MAX);
     let at_once = usize::try_from(section.at_once).unwrap_or(1);
-    Ok(Some(Arc::new(Scripts::new(sandbox, time, memory, at_once, own))))
+    let scripts = Scripts::new(sandbox, time, memory, at_once, own);
+    Ok(Some(Arc::new(if section.mails { scripts } else { scripts.without_mails() })))
 }
 
 /// The bytes of a file that a setting names.

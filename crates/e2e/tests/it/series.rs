@@ -175,11 +175,14 @@ impl Client {
     /// The rows that came over those that are known.
     fn take(&mut self, text: &str) -> anyhow::Result<()> {
         for line in text.lines().skip(1) {
-            let cells: Vec<_> = line.split(',').collect();
+            // Names alone are quoted: one with a comma may come back from those that were deleted.
+            let cells: Vec<_> = line.splitn(3, ',').collect();
             let [deleted, id, name] = cells[..] else { bail!("a strange row: {line}") };
+            let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+            let name = quoted.map_or_else(|| name.to_owned(), |name| name.replace("\"\"", "\""));
             match deleted {
                 "true" => self.rows.remove(id),
-                _ => self.rows.insert(id.to_owned(), name.to_owned()),
+                _ => self.rows.insert(id.to_owned(), name),
             };
             self.received += 1;
         }

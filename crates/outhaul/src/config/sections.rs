@@ -291,6 +291,8 @@ pub struct Scripts {
     pub time_secs: u64,
     /// Memory for what a script makes; its process has up to 48 MiB besides.
     pub memory: Size,
+    /// Whether scripts may send mails, to whomever their customers choose, from this server's sender.
+    pub mails: bool,
     /// Seconds before a script that could not be started is tried again; they double each time, up
     /// to an hour, and after a day it is given up. A script that fails by itself is not run again.
     pub retry_secs: u64,
@@ -303,6 +305,7 @@ impl Default for Scripts {
             at_once: 2,
             time_secs: limits::SCRIPT_TIME.as_secs(),
             memory: Size::mib(64),
+            mails: true,
             retry_secs: limits::NOTICE_PAUSE.as_secs(),
         }
     }

@@ -37,6 +37,7 @@ pub struct Scripts {
     at_once: usize,
     /// Where this server itself is reached: no script calls it.
     own: Option<Url>,
+    mails: bool,
     /// One for each that is read now.
     reading: Semaphore,
     /// One for each that is read now or waits for that.
@@ -71,9 +72,16 @@ impl Scripts {
             limits,
             at_once: at_once.max(1),
             own,
+            mails: true,
             reading: Semaphore::new(most),
             waiting: Semaphore::new(most + limits::SCRIPT_CHECKS_WAITING_MAX),
         }
+    }
+
+    /// The same, whose scripts send no mails.
+    #[must_use]
+    pub fn without_mails(self) -> Self {
+        Self { mails: false, ..self }
     }
 
     /// How many are run at once.
@@ -120,7 +128,7 @@ impl Notifier {
             return Err(Failed::passing(text, &internal));
         };
         let globals = view.globals(&export, message).await?.to_string();
-        let host = Calls::new(self, scripts.own.as_ref(), message);
+        let host = Calls::new(self, scripts.own.as_ref(), scripts.mails, message);
         let modules = host::modules();
         let run = scripts.sandbox.run(source, &globals, &modules, &scripts.limits, &host);
         let Ok(ran) = timeout(self.timings.script, run).await else {

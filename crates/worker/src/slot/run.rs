@@ -68,6 +68,7 @@ pub(crate) async fn run(
     options.spill_dir = Some(limits.spill_dir.clone());
     let encryption = encryption(&run.spec, parts.clock.now())?;
     let password = password(&run.spec)?;
+    let limits = &shared(limits, &run.spec);
     let room = Room::new(&limits.spill_dir, limits.spill_bytes);
     let (names, found) = match &run.spec.archive {
         Some(archive) => {
@@ -110,6 +111,14 @@ pub(crate) async fn run(
     let read = counters.progress().rows_read;
     same_count("rows read and rows listed", read, manifest.rows())?;
     Ok(Finished { manifest, warnings: attempt.warnings })
+}
+
+/// The limits of the engine, and of what waits in files besides: where anything does, both have half
+/// of the disk.
+fn shared(limits: &RunLimits, spec: &ExportSpec) -> RunLimits {
+    let waits = spec.archive.is_some() || spec.documents.is_some();
+    let spill_bytes = limits.spill_bytes / if waits { 2 } else { 1 };
+    RunLimits { spill_bytes, ..limits.clone() }
 }
 
 /// What was read for a file.

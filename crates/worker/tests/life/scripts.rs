@@ -562,11 +562,20 @@ async fn mails_go_to_addresses_that_are_some() {
     }
     assert_eq!((first.id, mails[1].id), (message.id.part(1), message.id.part(2)));
 
-    office.mailer = None;
-    let working = office.work();
     let script = "try { require('notifications').send('a', null, { recipient: 'a@example.com' }) }\n\
         catch (e) { return e.message }";
+    office.mailer = None;
+    let working = office.work();
     assert_eq!(office.result(script).await, "notifications.send: this server sends no mail");
+    working.end().await;
+
+    office.mailer = Some(office.post.clone());
+    let scripts = Arc::into_inner(office.scripts.take().expect("it has some")).expect("no other");
+    office.scripts = Some(Arc::new(scripts.without_mails()));
+    let working = office.work();
+    let says = "notifications.send: scripts send no mails from this server";
+    assert_eq!(office.result(script).await, says);
+    assert_eq!(office.post.0.lock().expect("nobody panics").len(), mails.len(), "none is added");
     working.end().await;
 }
 

@@ -30,13 +30,20 @@ pub(super) struct Calls<'a> {
     pub(super) notifier: &'a Notifier,
     /// Where this server itself is reached.
     pub(super) own: Option<&'a Url>,
+    /// Whether scripts send mails.
+    pub(super) may_mail: bool,
     pub(super) message: &'a Message,
     mails: AtomicU32,
 }
 
 impl<'a> Calls<'a> {
-    pub(super) fn new(notifier: &'a Notifier, own: Option<&'a Url>, message: &'a Message) -> Self {
-        Self { notifier, own, message, mails: AtomicU32::new(0) }
+    pub(super) fn new(
+        notifier: &'a Notifier,
+        own: Option<&'a Url>,
+        may_mail: bool,
+        message: &'a Message,
+    ) -> Self {
+        Self { notifier, own, may_mail, message, mails: AtomicU32::new(0) }
     }
 
     /// The number of a mail in this run, from 1: the same for the same mail in each attempt, as far

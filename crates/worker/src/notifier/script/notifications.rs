@@ -14,6 +14,9 @@ use super::host::{Calls, members};
 /// Sends a mail, and answers nothing.
 pub(super) async fn send(calls: &Calls<'_>, arguments: Vec<Value>) -> Result<Value, String> {
     let letter = read(arguments)?;
+    if !calls.may_mail {
+        return Err("scripts send no mails from this server".to_owned());
+    }
     let Some(mailer) = &calls.notifier.mailer else {
         return Err("this server sends no mail".to_owned());
     };
