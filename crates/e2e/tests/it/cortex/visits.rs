@@ -46,7 +46,7 @@ async fn archives_hold_the_same_documents_in_every_format(source: Source) -> any
         let export = client.ended(&id).await?;
         anyhow::ensure!(export["state"] == "ready", "{export}");
         let warnings = export["x_warnings"].to_string();
-        anyhow::ensure!(warnings.contains("files_missing"), "{export}");
+        anyhow::ensure!(warnings.contains("are missing from the archive"), "{export}");
         let archive = made.path().join(format!("{id}.zip"));
         client.download(&id, &archive).await?;
         command.arg(archive);
