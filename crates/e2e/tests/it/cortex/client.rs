@@ -1,32 +1,37 @@
-//! A small client of Cortex's exports, by e-mail address and password in each request.
+//! A small client of Cortex's exports, with a session.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use outhaul_e2e::server::Server;
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An administrator of an org.
 pub struct Cortex {
     client: Client,
     base_url: String,
     key: String,
-    email: String,
-    password: String,
+    cookies: String,
 }
 
 impl Cortex {
-    pub fn of(server: &Server, tenant: &str) -> anyhow::Result<Self> {
+    pub async fn sign_in(server: &Server, tenant: &str) -> anyhow::Result<Self> {
         let secret = |name: &str| server.secret(&format!("tenants.{tenant}.cortex.{name}"));
-        Ok(Self {
-            client: Client::builder().timeout(Duration::from_secs(600)).build()?,
-            base_url: format!("{}/{}/v2", server.base_url, secret("org")),
-            key: secret("api_key"),
-            email: secret("email"),
-            password: secret("password"),
-        })
+        let client = Client::builder().timeout(Duration::from_secs(600)).build()?;
+        let base_url = format!("{}/{}/v2", server.base_url, secret("org"));
+        let key = secret("api_key");
+        let login = json!({ "email": secret("email"), "password": secret("password") });
+        let request = client.post(format!("{base_url}/accounts/login")).json(&login);
+        let answer = request.header("Medable-Client-Key", &key).send().await?.error_for_status()?;
+        let lines = answer.headers().get_all("set-cookie").iter();
+        let cookie = |line: &HeaderValue| -> anyhow::Result<String> {
+            Ok(line.to_str()?.split(';').next().unwrap_or_default().to_owned())
+        };
+        let cookies = lines.map(cookie).collect::<anyhow::Result<Vec<_>>>()?.join("; ");
+        Ok(Self { client, base_url, key, cookies })
     }
 
     /// The answer as JSON; a fault is an error.
@@ -39,7 +44,7 @@ impl Cortex {
         let request = self.client.request(method, format!("{}{path}", self.base_url));
         let request = request.header("Medable-Client-Key", &self.key);
         let request = request.header("Accept", "application/json");
-        let mut request = request.basic_auth(&self.email, Some(&self.password));
+        let mut request = request.header("Cookie", &self.cookies);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -16,7 +16,7 @@ async fn each_org_exports_one_after_the_other() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let options = Options::rows(20_000).set("OUTHAUL__WORKER__SLOTS", 4);
     let server = Server::start(folder.path(), options).await?;
-    let orgs = [Cortex::of(&server, "acme")?, Cortex::of(&server, "globex")?];
+    let orgs = [Cortex::sign_in(&server, "acme").await?, Cortex::sign_in(&server, "globex").await?];
     let mut ids = [Vec::new(), Vec::new()];
     for number in 0..EXPORTS {
         for (org, ids) in orgs.iter().zip(&mut ids) {
@@ -67,7 +67,7 @@ async fn what_an_org_may_store_is_never_passed() -> anyhow::Result<()> {
     let options =
         Options::rows(20_000).set("OUTHAUL__DIALECTS__CORTEX__POLICY__STORAGE_BYTES_MAX", 300_000);
     let server = Server::start(folder.path(), options).await?;
-    let org = Cortex::of(&server, "acme")?;
+    let org = Cortex::sign_in(&server, "acme").await?;
     let large = json!({ "label": "large", "objects": "c_visits", "exportFiles": true });
     let export = org.ended(&org.create(&large).await?).await?;
     assert_eq!(export["state"], "error");

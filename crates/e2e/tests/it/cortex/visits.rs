@@ -25,7 +25,7 @@ async fn archives_hold_the_same_documents_in_every_format(source: Source) -> any
     let server = Server::start(folder.path(), Options::rows(ROWS).on(source)).await?;
     let scans = server.folder().join("attachments/acme");
     std::fs::remove_file(scans.join(MISSING)).context("the demo has it")?;
-    let client = Cortex::of(&server, "acme")?;
+    let client = Cortex::sign_in(&server, "acme").await?;
     let made = tempfile::tempdir()?;
     let mut command = script(&python, "cortex_visits.py");
     command.arg(&scans).arg(MISSING);
