@@ -18,6 +18,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("faketime", "faketime"),
     ("gpg", "gnupg"),
     ("7z", "p7zip-full"),
+    ("unzip", "unzip"),
     ("pdftotext", "poppler-utils"),
     ("qpdf", "qpdf"),
     ("strace", "strace"),
