@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use outhaul_engine::DataFusionEngine;
 use outhaul_engine::sources::SourceConfig;
-use outhaul_exports::catalog::{Cardinality, Catalog, Field, Object};
+use outhaul_exports::catalog::{Cardinality, Catalog, Field, Object, Relation};
 use outhaul_exports::limits::COLUMNS_MAX;
 use outhaul_exports::ports::{Engine as _, RunLimits, Snapshot};
 use outhaul_exports::principal::{Tenant, TenantId, TenantScope};
-use outhaul_exports::query::{Column, DeletedRows, Expr, Path, Protection, Query, Select};
+use outhaul_exports::query::{
+    Column, DeletedRows, Expr, OrderBy, Path, Protection, Query, RelatedList, Select,
+};
 use outhaul_exports::{Error, Result};
 
 use crate::commands::run::Spill;
@@ -132,17 +134,36 @@ impl Checking<'_> {
     /// Each relation that an export can follow, to one field of its target.
     async fn relations(&self, problems: &mut Problems) {
         for relation in &self.object.relations {
-            // Nothing follows a relation to many rows.
-            if relation.cardinality == Cardinality::ToMany {
-                continue;
-            }
             let target = self.catalog.object(&relation.target);
             let Some(field) = target.and_then(|target| target.fields.first()) else { continue };
+            // Of relations to many rows only those are followed whose rows are part of this one's.
+            if relation.cardinality == Cardinality::ToMany {
+                if relation.embedded
+                    && let Err(error) = self.list(relation, field).await
+                {
+                    problems.add(self.object, &error, None);
+                }
+                continue;
+            }
             let columns = vec![column(vec![relation.name.clone()], field)];
             if let Err(error) = self.check(columns).await {
                 problems.add(self.object, &error, None);
             }
         }
+    }
+
+    /// A list of what is embedded, in the order of the key by which it is found.
+    async fn list(&self, relation: &Relation, field: &Field) -> Result<()> {
+        let Some(key) = self.object.key.first() else { return Ok(()) };
+        let mut select = Select::of(self.object.name.clone());
+        select.columns = vec![column(Vec::new(), self.object.require_field(key)?)];
+        select.order_by = vec![OrderBy { expr: Expr::own(key), descending: false }];
+        select.lists = vec![RelatedList {
+            label: relation.name.clone(),
+            relation: relation.name.clone(),
+            columns: vec![column(Vec::new(), field)],
+        }];
+        self.moment.check(&Query::Select(Box::new(select))).await.map(drop)
     }
 
     async fn check(&self, columns: Vec<Column>) -> Result<()> {
